@@ -1,0 +1,26 @@
+// Reductions of a whole view to one number.
+#pragma once
+
+#include "kernels/context.h"
+
+namespace unet::kernels {
+
+enum class Reduction : uint8_t { sum, sum_of_squares, max_abs, count_nonfinite };
+
+/// result = reduction over all elements of x, in double and in a fixed order: independent of the thread count.
+/// A NaN makes max_abs NaN.
+template <class T>
+struct Reduce {
+  using Element = T;
+  static constexpr const char* kName = "reduce";
+
+  View<const T> x;  // [N,H,W,C]
+  Reduction reduction = Reduction::sum;
+  double* result = nullptr;
+
+  void check() const;
+};
+
+UNET_DECLARE_OPERATION(Reduce);
+
+}  // namespace unet::kernels
