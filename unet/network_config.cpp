@@ -1,0 +1,42 @@
+#include "unet/network_config.h"
+
+#include <array>
+#include <utility>
+
+#include "kernels/error.h"
+
+namespace unet {
+namespace {
+
+constexpr std::array<std::pair<UpconvFan, std::string_view>, 3> kFanNames{
+    {{UpconvFan::cin, "cin"}, {UpconvFan::release, "release"}, {UpconvFan::conv2x2, "conv2x2"}}};
+
+void require_range(const char* key, int64_t value, int64_t low, int64_t high) {
+  if (value < low || value > high) {
+    throw ConfigError(concat("network.", key, ": expected ", low, " .. ", high, ", got ", value));
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(UpconvFan fan) { return kFanNames[static_cast<size_t>(fan)].second; }
+
+UpconvFan parse_upconv_fan(std::string_view text) {
+  for (const auto& [fan, name] : kFanNames) {
+    if (name == text) return fan;
+  }
+  throw ConfigError(concat("network.upconv_fan: expected cin, release or conv2x2, got ", text));
+}
+
+void NetworkConfig::validate() const {
+  require_range("in_channels", in_channels, 1, 16);
+  require_range("classes", classes, 2, 255);
+  require_range("depth", depth, 1, 6);
+  require_range("width", width, 1, 1024);
+  require_range("last_up_channels", last_up_channels, 0, 4096);
+  if (!(dropout >= 0 && dropout < 1)) {
+    throw ConfigError(concat("network.dropout: expected 0 .. below 1, got ", dropout));
+  }
+}
+
+}  // namespace unet
