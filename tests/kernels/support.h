@@ -1,0 +1,272 @@
+// What the kernel tests share: poisoned operands in every layout, test data, contexts and comparisons.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <new>
+#include <ostream>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/context.h"
+#include "tests/catch.h"
+
+namespace unet::kernels::test {
+
+/// Logical sizes of an operand.
+struct Shape {
+  int64_t n = 1, h = 1, w = 1, c = 1;
+
+  int64_t size() const { return n * h * w * c; }
+  bool operator==(const Shape&) const = default;
+};
+
+inline std::ostream& operator<<(std::ostream& out, const Shape& s) {
+  return out << "[" << s.n << "," << s.h << "," << s.w << "," << s.c << "]";
+}
+
+/// How an operand is stored. The crops are windows into a larger image, so their rows do not touch.
+enum class Layout : uint8_t { nhwc, blocked, nhwc_crop, blocked_crop };
+
+inline constexpr std::array kLayouts{Layout::nhwc, Layout::blocked, Layout::nhwc_crop, Layout::blocked_crop};
+
+inline std::ostream& operator<<(std::ostream& out, Layout layout) {
+  constexpr std::array names{"nhwc", "blocked", "nhwc crop", "blocked crop"};
+  return out << names[static_cast<size_t>(layout)];
+}
+
+inline constexpr std::array kTargets{Target::reference, Target::cpu};
+
+/// Channel counts around the block of 16.
+inline constexpr std::array<int64_t, 10> kChannels{1, 2, 3, 5, 8, 15, 16, 17, 31, 33};
+
+/// Values in logical NHWC order; double holds every element type exactly.
+using Values = std::vector<double>;
+
+/// What memory holds before anyone writes it: a NaN, the largest int32_t, 127.
+template <class T>
+T poison() {
+  T value;
+  std::memset(&value, 0xff, sizeof value);
+  reinterpret_cast<unsigned char*>(&value)[sizeof value - 1] = 0x7f;
+  return value;
+}
+
+/// An operand that owns its memory. Everything around the view is poison, and intact() tells whether it still is.
+template <class T>
+class Buffer {
+ public:
+  /// An output: poison everywhere.
+  Buffer(Layout layout, Shape shape) : shape_(shape) {
+    const bool is_crop = layout == Layout::nhwc_crop || layout == Layout::blocked_crop;
+    const bool is_blocked = layout == Layout::blocked || layout == Layout::blocked_crop;
+    const int64_t top = is_crop ? 1 : 0, left = is_crop ? 2 : 0;
+    const int64_t rows = shape.h + 2 * top, columns = shape.w + 2 * left - (is_crop ? 1 : 0);
+    const int64_t stored_c = is_blocked ? round_up(shape.c, kChannelBlock) : shape.c;
+    storage_.assign(static_cast<size_t>(shape.n * rows * columns * stored_c + 2 * kCanary), poison<T>());
+    T* data = storage_.data() + kCanary;
+    const View<T> whole = is_blocked ? View<T>::blocked(data, shape.n, rows, columns, shape.c)
+                                     : View<T>::nhwc(data, shape.n, rows, columns, shape.c);
+    view_ = is_crop ? whole.crop(top, left, shape.h, shape.w) : whole;
+  }
+
+  /// An input that holds `values`, with zeros in the channel padding.
+  Buffer(Layout layout, Shape shape, const Values& values) : Buffer(layout, shape) { assign(values); }
+
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  Buffer(Buffer&&) noexcept = default;  // a moved vector keeps its memory, so the view stays valid
+
+  const View<T>& view() const { return view_; }
+  const Shape& shape() const { return shape_; }
+  operator View<T>() const { return view_; }        // NOLINT(google-explicit-constructor)
+  operator View<const T>() const { return view_; }  // NOLINT(google-explicit-constructor)
+
+  void assign(const Values& values) {
+    REQUIRE(static_cast<int64_t>(values.size()) == shape_.size());
+    auto value = values.begin();
+    for_each_pixel([&](int64_t n, int64_t h, int64_t w) {
+      for (int64_t c = 0; c < shape_.c; ++c) view_(n, h, w, c) = static_cast<T>(*value++);
+      for (int64_t c = shape_.c; c < stored_channels(); ++c) view_(n, h, w, c) = T{};
+    });
+  }
+
+  Values values() const {
+    Values values;
+    values.reserve(static_cast<size_t>(shape_.size()));
+    for_each_pixel([&](int64_t n, int64_t h, int64_t w) {
+      for (int64_t c = 0; c < shape_.c; ++c) values.push_back(static_cast<double>(view_(n, h, w, c)));
+    });
+    return values;
+  }
+
+  /// True where all memory outside the view is untouched and the channel padding holds zeros.
+  bool intact() const {
+    std::vector<bool> is_inside(storage_.size(), false);
+    bool has_zero_padding = true;
+    for_each_pixel([&](int64_t n, int64_t h, int64_t w) {
+      for (int64_t c = 0; c < stored_channels(); ++c) {
+        const T* element = &view_(n, h, w, c);
+        is_inside[static_cast<size_t>(element - storage_.data())] = true;
+        if (c >= shape_.c && !(static_cast<double>(*element) == 0)) has_zero_padding = false;
+      }
+    });
+    const T expected = poison<T>();
+    for (size_t i = 0; i < storage_.size(); ++i) {
+      if (!is_inside[i] && std::memcmp(&storage_[i], &expected, sizeof expected) != 0) return false;
+    }
+    return has_zero_padding;
+  }
+
+ private:
+  static constexpr int64_t kCanary = 64;  // elements before and after
+
+  int64_t stored_channels() const { return view_.is_blocked() ? round_up(shape_.c, kChannelBlock) : shape_.c; }
+
+  template <class Visit>
+  void for_each_pixel(Visit visit) const {
+    for (int64_t n = 0; n < shape_.n; ++n) {
+      for (int64_t h = 0; h < shape_.h; ++h) {
+        for (int64_t w = 0; w < shape_.w; ++w) visit(n, h, w);
+      }
+    }
+  }
+
+  Shape shape_;
+  std::vector<T> storage_;
+  View<T> view_;
+};
+
+/// Hands out poisoned blocks; the destructor's owner can ask whether all came back.
+class TestWorkspace : public Workspace {
+ public:
+  ~TestWorkspace() override {
+    for (void* block : blocks_) ::operator delete (block, std::align_val_t{64});
+  }
+  void* allocate(size_t bytes) override {
+    void* block = ::operator new (bytes, std::align_val_t{64});
+    std::memset(block, 0xff, bytes);
+    blocks_.insert(block);
+    return block;
+  }
+  void release(void* block) noexcept override {
+    blocks_.erase(block);
+    ::operator delete (block, std::align_val_t{64});
+  }
+  bool is_empty() const { return blocks_.empty(); }
+
+ private:
+  std::set<void*> blocks_;
+};
+
+/// Runs operations on one target and sees to it that they give their scratch memory back.
+class Runner {
+ public:
+  explicit Runner(Target target, int threads = 2) {
+    context.target = target;
+    context.threads = threads;
+    context.workspace = &workspace_;
+    context.state = make_target_state(target);
+  }
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+  template <class Operation>
+  void operator()(const Operation& operation) {
+    run(context, operation);
+    REQUIRE(workspace_.is_empty());
+  }
+
+  Context context;
+
+ private:
+  TestWorkspace workspace_;
+};
+
+/// Integers drawn uniformly from [low, high]: sums of few of them are exact in every type.
+inline Values integers(Shape shape, uint32_t seed, int low, int high) {
+  std::mt19937 random(seed);
+  Values values(static_cast<size_t>(shape.size()));
+  for (double& v : values) v = low + static_cast<int>(random() % static_cast<uint32_t>(high - low + 1));
+  return values;
+}
+
+/// Numbers drawn uniformly from [low, high), rounded to T.
+template <class T = double>
+Values randoms(Shape shape, uint32_t seed, double low, double high) {
+  std::mt19937_64 random(seed);
+  Values values(static_cast<size_t>(shape.size()));
+  for (double& v : values) {
+    const double uniform = static_cast<double>(random() >> 11) * 0x1p-53;
+    v = static_cast<double>(static_cast<T>(low + (high - low) * uniform));
+  }
+  return values;
+}
+
+/// Every element equal; NaN equals NaN. Reports the first difference.
+inline void require_equal(const Values& actual, const Values& expected) {
+  REQUIRE(actual.size() == expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (actual[i] == expected[i] || (std::isnan(actual[i]) && std::isnan(expected[i]))) continue;
+    FAIL("element " << i << ": expected " << expected[i] << ", got " << actual[i]);
+  }
+}
+
+/// |actual - expected| <= tolerance * max(|expected|, floor) for every element. Reports the first that is not.
+inline void require_close(const Values& actual, const Values& expected, double tolerance, double floor = 1) {
+  REQUIRE(actual.size() == expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double error = std::abs(actual[i] - expected[i]);
+    if (error <= tolerance * std::max(std::abs(expected[i]), floor)) continue;
+    FAIL("element " << i << ": expected " << expected[i] << ", got " << actual[i] << ", difference " << error);
+  }
+}
+
+/// Central differences of f at x, one element at a time. Exact but for rounding where f is piecewise linear.
+inline Values numeric_gradient(const std::function<double(const Values&)>& f, Values x, double step = 1e-4) {
+  Values gradient(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double centre = x[i];
+    x[i] = centre + step;
+    const double above = f(x);
+    x[i] = centre - step;
+    const double below = f(x);
+    x[i] = centre;
+    gradient[i] = (above - below) / (2 * step);
+  }
+  return gradient;
+}
+
+inline double dot(const Values& a, const Values& b) {
+  REQUIRE(a.size() == b.size());
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+/// The operation refuses with an Exception whose text holds every one of `parts`.
+template <class Exception, class Operation>
+void require_refused(const Operation& operation, const std::vector<std::string>& parts) {
+  try {
+    operation.check();
+  } catch (const Exception& error) {
+    const std::string text = error.what();
+    for (const std::string& part : parts) {
+      INFO("message: " << text);
+      INFO("expected part: " << part);
+      REQUIRE(text.find(part) != std::string::npos);
+    }
+    return;
+  }
+  FAIL("expected the operation to be refused, naming " << parts.front());
+}
+
+}  // namespace unet::kernels::test
