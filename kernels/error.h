@@ -64,8 +64,8 @@ class DeviceError : public Error {
 /// Memory ran out, or the limit set by the caller would be passed.
 class OutOfMemory : public Error {
  public:
-  OutOfMemory(const std::string& message, size_t requested_bytes, size_t limit_bytes)
-      : Error(message), requested_bytes(requested_bytes), limit_bytes(limit_bytes) {}
+  OutOfMemory(const std::string& message, size_t requested, size_t limit)
+      : Error(message), requested_bytes(requested), limit_bytes(limit) {}
   size_t requested_bytes;
   size_t limit_bytes;
 };
