@@ -16,6 +16,11 @@ enum class Target : uint8_t { reference, cpu };
 
 constexpr const char* name_of(Target target) { return target == Target::reference ? "reference" : "cpu"; }
 
+/// The layout in which a target computes fastest on images of this many channels.
+constexpr Layout preferred_layout(Target target, int64_t channels) {
+  return target == Target::cpu && channels >= kChannelBlock / 2 ? Layout::blocked : Layout::nhwc;
+}
+
 /// Memory for a kernel's own use while it runs. The engine's arena implements it; kernels never allocate otherwise.
 class Workspace {
  public:
@@ -56,10 +61,10 @@ struct TargetState {
 /// All that an operation needs besides its operands. No global state: whoever runs an operation passes one of these.
 struct Context {
   Target target = Target::cpu;
-  int threads = 1;                           // OpenMP threads of the cpu target
+  int threads = 1;  // OpenMP threads of the cpu target
   ConvolutionMode convolution = ConvolutionMode::fast;
-  Workspace* workspace = nullptr;            // never null when an operation runs
-  std::shared_ptr<TargetState> state;        // made by make_target_state(target)
+  Workspace* workspace = nullptr;      // never null when an operation runs
+  std::shared_ptr<TargetState> state;  // made by make_target_state(target)
 };
 
 /// Target-owned packed copy of a filter, kept between calls by whoever owns the parameter. A target that wants its

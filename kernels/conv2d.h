@@ -17,12 +17,12 @@ struct Conv2d {
   using Element = T;
   static constexpr const char* kName = "conv2d";
 
-  View<const T> x;               // [N,H,W,C1]
-  View<const T> x2;              // [N,H,W,C2], or empty (C2 = 0)
-  View<const Accumulate<T>> w;   // [K,R,S,C1+C2], R,S odd or even, both >= 1
-  View<const Accumulate<T>> b;   // [K], or empty
-  View<T> y;                     // [N,H-R+1,W-S+1,K]; empty where y_wide is given
-  View<Accumulate<T>> y_wide;    // [N,H-R+1,W-S+1,K] unrounded result; empty where y is given
+  View<const T> x;              // [N,H,W,C1]
+  View<const T> x2;             // [N,H,W,C2], or empty (C2 = 0)
+  View<const Accumulate<T>> w;  // [K,R,S,C1+C2], R,S odd or even, both >= 1
+  View<const Accumulate<T>> b;  // [K], or empty
+  View<T> y;                    // [N,H-R+1,W-S+1,K]; empty where y_wide is given
+  View<Accumulate<T>> y_wide;   // [N,H-R+1,W-S+1,K] unrounded result; empty where y is given
   bool relu = false;
   FilterCache* cache = nullptr;  // packed forms of w, or null
 

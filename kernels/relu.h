@@ -5,7 +5,7 @@
 
 namespace unet::kernels {
 
-/// y = max(x, 0); NaN stays NaN. y may alias x. Exact.
+/// y = x where x > 0 or x is NaN, else 0. y may alias x. Exact.
 template <class T>
 struct Relu {
   using Element = T;

@@ -19,7 +19,8 @@ inline constexpr int32_t kIgnoreLabel = -1;
 /// dx[k] = scale * w (p_k - [k = label]) / Z, overwritten; zero for ignored pixels and for weight 0.
 ///
 /// A pixel of weight 0 is ignored as well. Sums run in double in a fixed order, so the loss does not depend on the
-/// number of threads. Throws ShapeError; DataError where a label lies outside [-1, K).
+/// number of threads. dx may alias x. Throws ShapeError; DataError, before anything is written, where a label lies
+/// outside [-1, K) or a weight is negative or not finite.
 /// Source: Ronneberger et al. 2015, equation 1; minus sign added.
 template <class T>
 struct SoftmaxCrossEntropy {
@@ -32,7 +33,7 @@ struct SoftmaxCrossEntropy {
   View<T> loss;                // [1]
   View<T> dx;                  // [N,H,W,K], or empty
   LossNormalization normalization = LossNormalization::valid_pixels;
-  double scale = 1;            // factor on dx alone: upstream gradient or loss scale
+  double scale = 1;  // factor on dx alone: upstream gradient or loss scale
 
   void check() const;
 };

@@ -1,0 +1,83 @@
+#include "engine/conv2d.h"
+
+#include "engine/autograd.h"
+#include "kernels/conv2d.h"
+
+namespace unet::engine {
+namespace {
+
+/// x2 cropped to the centre of x's size; empty where there is no x2.
+template <class T>
+View<const T> cropped(const Tensor& x2, const Tensor& x) {
+  return x2 ? x2.view<T>().centre_crop(x.shape().h(), x.shape().w()) : View<const T>{};
+}
+
+template <class T>
+Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOptions& options) {
+  using A = Accumulate<T>;
+  const auto& device = x.device();
+  const Shape out{x.shape().n(), x.shape().h() - w.shape().h() + 1, x.shape().w() - w.shape().w() + 1, w.shape().n()};
+  const Tensor y = empty_image(device, out, options.wide_output ? DTypeOf<A>::value : DTypeOf<T>::value);
+  kernels::run(device->context(), kernels::Conv2d<T>{.x = x.view<T>(),
+                                                     .x2 = cropped<T>(options.x2, x),
+                                                     .w = w.view<A>(),
+                                                     .b = b ? b.view<A>() : View<const A>{},
+                                                     .y = options.wide_output ? View<T>{} : y.mutable_view<T>(),
+                                                     .y_wide = options.wide_output ? y.mutable_view<A>() : View<A>{},
+                                                     .relu = options.relu,
+                                                     .cache = &w.filter_cache()});
+  return y;
+}
+
+template <class T>
+std::vector<Gradient> gradients(const Tensor& x, const Tensor& x2, const Tensor& w, const Tensor& b, const Tensor& y,
+                                bool wide_output, const Tensor& dy) {
+  using A = Accumulate<T>;
+  const auto& device = x.device();
+  const auto empty_like = [&](const Tensor& t, const Shape& shape) {
+    return needs_gradient(t) ? Tensor::empty(device, shape, t.dtype(), t.layout()) : Tensor{};
+  };
+  const Tensor dx = empty_like(x, x.shape());
+  const Tensor dx2 = x2 ? empty_like(x2, Shape{x.shape().n(), x.shape().h(), x.shape().w(), x2.shape().c()}) : Tensor{};
+  const Tensor dw = empty_like(w, w.shape());
+  const Tensor db = empty_like(b, b ? b.shape() : Shape{});
+  kernels::run(device->context(), kernels::Conv2dBackward<T>{.x = x.view<T>(),
+                                                             .x2 = cropped<T>(x2, x),
+                                                             .w = w.view<A>(),
+                                                             .y = y ? y.view<T>() : View<const T>{},
+                                                             .dy = wide_output ? View<T>{} : dy.mutable_view<T>(),
+                                                             .dy_wide = wide_output ? dy.view<A>() : View<const A>{},
+                                                             .dx = dx ? dx.mutable_view<T>() : View<T>{},
+                                                             .dx2 = dx2 ? dx2.mutable_view<T>() : View<T>{},
+                                                             .dw = dw ? dw.mutable_view<A>() : View<A>{},
+                                                             .db = db ? db.mutable_view<A>() : View<A>{},
+                                                             .cache = &w.filter_cache()});
+  Gradient skip(dx2);
+  if (dx2) {
+    skip.top = (x2.shape().h() - x.shape().h()) / 2;
+    skip.left = (x2.shape().w() - x.shape().w()) / 2;
+  }
+  return {dx, skip, dw, db};
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOptions& options) {
+  if (options.relu && options.wide_output) {
+    throw ConfigError("conv2d: expected relu or wide_output, got both; apply relu() to the wide result");
+  }
+  if (w.shape().h() > x.shape().h() || w.shape().w() > x.shape().w()) {
+    throw ShapeError(concat("conv2d: expected an image of at least the filter's size, got image ", x.shape().text(),
+                            " and filter ", w.shape().text()));
+  }
+  return dispatch_float("conv2d", x.dtype(), [&]<class T>() {
+    const Tensor y = forward<T>(x, w, b, options);
+    const Tensor mask = options.relu ? y.detach() : Tensor{};
+    const Tensor x2 = options.x2;
+    const bool wide = options.wide_output && DTypeOf<Accumulate<T>>::value != DTypeOf<T>::value;
+    record(y, {x, x2, w, b}, [=](const Tensor& dy) { return gradients<T>(x, x2, w, b, mask, wide, dy); });
+    return y;
+  });
+}
+
+}  // namespace unet::engine
