@@ -1,15 +1,7 @@
 #include "unet/network_config.h"
 
-#include <array>
-#include <utility>
-
-#include "kernels/error.h"
-
 namespace unet {
 namespace {
-
-constexpr std::array<std::pair<UpconvFan, std::string_view>, 3> kFanNames{
-    {{UpconvFan::cin, "cin"}, {UpconvFan::release, "release"}, {UpconvFan::conv2x2, "conv2x2"}}};
 
 void require_range(const char* key, int64_t value, int64_t low, int64_t high) {
   if (value < low || value > high) {
@@ -18,15 +10,6 @@ void require_range(const char* key, int64_t value, int64_t low, int64_t high) {
 }
 
 }  // namespace
-
-std::string_view name_of(UpconvFan fan) { return kFanNames[static_cast<size_t>(fan)].second; }
-
-UpconvFan parse_upconv_fan(std::string_view text) {
-  for (const auto& [fan, name] : kFanNames) {
-    if (name == text) return fan;
-  }
-  throw ConfigError(concat("network.upconv_fan: expected cin, release or conv2x2, got ", text));
-}
 
 void NetworkConfig::validate() const {
   require_range("in_channels", in_channels, 1, 16);

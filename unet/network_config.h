@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <string_view>
+
+#include "unet/enum_names.h"
 
 namespace unet {
 
@@ -14,10 +14,10 @@ enum class UpconvFan : uint8_t {
   release,  // 4 C_out: what the authors' 2015 release computes (count/num of Caffe's blob), as PyTorch does
   conv2x2   // 4 C_in: reads "up-convolution" as upsampling followed by a 2x2 convolution
 };
-
-std::string_view name_of(UpconvFan fan);
-/// Throws ConfigError naming the text and the names that exist.
-UpconvFan parse_upconv_fan(std::string_view text);
+template <>
+struct EnumNames<UpconvFan> {
+  static constexpr std::array<std::string_view, 3> value{"cin", "release", "conv2x2"};
+};
 
 /// Channels at level l are width * 2^l for l = 0 .. depth; the defaults are Figure 1 of Ronneberger et al. 2015.
 struct NetworkConfig {

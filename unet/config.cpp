@@ -1,0 +1,95 @@
+#include "unet/config.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <type_traits>
+
+#include "unet/config_fields.h"
+#include "unet/presets.h"
+#include "unet/tile.h"
+
+namespace unet {
+namespace {
+
+template <class Number>
+void require_range(std::string_view key, Number value, Range range) {
+  const auto number = static_cast<double>(value);
+  if (!(number >= range.low && number <= range.high)) {  // also refuses NaN
+    throw ConfigError(concat(key, ": expected ", range.low, " .. ", range.high, ", got ", value));
+  }
+}
+
+void validate_tile(int64_t input, int64_t depth) {
+  const TileRule rule(static_cast<int>(depth));
+  if (rule.is_valid(input)) return;
+  const int64_t smallest = rule.smallest_input();
+  const int64_t below = input - (input - smallest) % rule.step();
+  throw ConfigError(concat("tile.input: a network of depth ", depth, " takes ", smallest, ", ", smallest + rule.step(),
+                           ", ", smallest + 2 * rule.step(), ", ... px, got ", input, "; use ",
+                           input < smallest ? concat(smallest) : concat(below, " or ", below + rule.step())));
+}
+
+}  // namespace
+
+double ScheduleConfig::factor(int64_t step, int64_t steps) const {
+  double factor = step < warmup ? static_cast<double>(step + 1) / static_cast<double>(warmup) : 1.0;
+  for (const double fraction : decay_at) {
+    if (static_cast<double>(step) >= fraction * static_cast<double>(steps)) factor *= decay;
+  }
+  return factor;
+}
+
+void TrainingConfig::validate() const {
+  visit_fields(*this, [](std::string_view key, const auto& value, Range range) {
+    using Value = std::decay_t<decltype(value)>;
+    if constexpr (std::is_same_v<Value, std::vector<double>>) {
+      for (const double number : value) require_range(key, number, range);
+    } else if constexpr (std::is_arithmetic_v<Value>) {
+      require_range(key, value, range);
+    }
+  });
+  NetworkConfig built = network;  // 0 stands for what the data will say
+  if (built.in_channels == 0) built.in_channels = 1;
+  if (built.classes == 0) built.classes = 2;
+  built.validate();
+  validate_tile(tile.input, network.depth);
+  if (data.connectivity != 4 && data.connectivity != 8) {
+    throw ConfigError(concat("data.connectivity: expected 4 or 8, got ", data.connectivity));
+  }
+  if (!std::is_sorted(schedule.decay_at.begin(), schedule.decay_at.end())) {
+    throw ConfigError("schedule.decay_at: expected ascending fractions of the run; sort them");
+  }
+}
+
+std::vector<std::string_view> preset_names() {
+  std::vector<std::string_view> names;
+  for (const auto& preset : kPresets) names.push_back(preset.name);
+  return names;
+}
+
+std::string_view preset_text(std::string_view name) {
+  std::string known;
+  for (const auto& preset : kPresets) {
+    if (preset.name == name) return preset.text;
+    known += concat(known.empty() ? "" : ", ", preset.name);
+  }
+  throw ConfigError(concat("preset: expected one of ", known, ", got ", name));
+}
+
+double parse_duration(std::string_view text) {
+  double number = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+  constexpr std::array<std::pair<std::string_view, double>, 5> kUnits{
+      {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}}};
+  const auto* found =
+      std::find_if(kUnits.begin(), kUnits.end(), [&](const auto& entry) { return entry.first == unit; });
+  if (status != std::errc() || found == kUnits.end() || !(number >= 0) || !std::isfinite(number)) {
+    throw ConfigError(concat("duration: expected a number with s, m, h or d, such as 30m, got ", text));
+  }
+  return number * found->second;
+}
+
+}  // namespace unet
