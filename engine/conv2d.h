@@ -6,7 +6,7 @@
 namespace unet::engine {
 
 struct Conv2dOptions {
-  Tensor x2;                 // [N,H2,W2,C2] second source, centre-cropped to x: crop-concat without a copy; or empty
+  Tensor x2{};               // [N,H2,W2,C2] second source, centre-cropped to x: crop-concat without a copy; or empty
   bool relu = false;         // ReLU on the result
   bool wide_output = false;  // keep the result in the accumulation type (f32 for bf16)
 };

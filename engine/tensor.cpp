@@ -124,6 +124,20 @@ Tensor Tensor::zeros(const std::shared_ptr<Device>& device, const Shape& shape, 
 
 namespace {
 
+/// f(element, i) for every element, i counting in NHWC order.
+template <class T, class F>
+void for_each_nhwc(const View<T>& v, F f) {
+  if (v.is_nhwc() && v.is_dense()) {
+    for (size_t i = 0; i < static_cast<size_t>(v.size()); ++i) f(v.data[i], i);
+    return;
+  }
+  size_t i = 0;
+  for (int64_t n = 0; n < v.n; ++n)
+    for (int64_t h = 0; h < v.h; ++h)
+      for (int64_t w = 0; w < v.w; ++w)
+        for (int64_t c = 0; c < v.c; ++c) f(v(n, h, w, c), i++);
+}
+
 template <class T, class U>
 void copy_values(const Tensor& to, std::span<const U> values) {
   if (static_cast<int64_t>(values.size()) != to.shape().elements()) {
@@ -131,22 +145,14 @@ void copy_values(const Tensor& to, std::span<const U> values) {
                             ", got ", values.size()));
   }
   const auto y = to.mutable_view<T>();
-  int64_t i = 0;
-  for (int64_t n = 0; n < y.n; ++n)
-    for (int64_t h = 0; h < y.h; ++h)
-      for (int64_t w = 0; w < y.w; ++w)
-        for (int64_t c = 0; c < y.c; ++c) y(n, h, w, c) = static_cast<T>(values[static_cast<size_t>(i++)]);
+  for_each_nhwc(y, [&](T& element, size_t i) { element = static_cast<T>(values[i]); });
 }
 
 template <class T, class U>
 std::vector<U> read_values(const Tensor& from) {
   const auto x = from.view<T>();
-  std::vector<U> out;
-  out.reserve(static_cast<size_t>(x.size()));
-  for (int64_t n = 0; n < x.n; ++n)
-    for (int64_t h = 0; h < x.h; ++h)
-      for (int64_t w = 0; w < x.w; ++w)
-        for (int64_t c = 0; c < x.c; ++c) out.push_back(static_cast<U>(x(n, h, w, c)));
+  std::vector<U> out(static_cast<size_t>(x.size()));
+  for_each_nhwc(x, [&](const T& element, size_t i) { out[i] = static_cast<U>(element); });
   return out;
 }
 
