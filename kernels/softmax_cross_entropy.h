@@ -36,6 +36,12 @@ struct SoftmaxCrossEntropy {
   double scale = 1;  // factor on dx alone: upstream gradient or loss scale
 
   void check() const;
+
+  /// Throws DataError unless label and weight of this pixel can be used.
+  void require_valid_pixel(int64_t n, int64_t h, int64_t w) const;
+
+  /// Z, from the number of valid pixels and the sum of their weights.
+  double divisor(double valid, double weight_sum) const;
 };
 
 UNET_DECLARE_OPERATION(SoftmaxCrossEntropy);
