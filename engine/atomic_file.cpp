@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <regex>
 #include <system_error>
+#include <tuple>
+#include <utility>
 
 #include "kernels/error.h"
 
@@ -32,6 +34,8 @@ std::string temporary_name(const fs::path& path) {
   return concat(".", path.filename().string().substr(0, 200), ".", getpid(), "-", ++count, ".tmp");
 }
 
+fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : "."; }
+
 }  // namespace
 
 AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
@@ -41,8 +45,7 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
   if (path_.filename().empty() || (fs::exists(status) && !fs::is_regular_file(status))) {
     throw IoError(concat("write ", path_, ": expected a regular file or a new name, got a folder or a device"));
   }
-  const fs::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
-  folder_ = retry([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  folder_ = retry([&] { return open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (folder_ < 0) fail("open the folder", errno);
   do {
     temporary_ = temporary_name(path_);
@@ -54,9 +57,21 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
     close_all();
     fail("create", reason);
   }
+  // A file system without permissions refuses; its files have none to keep.
+  if (fs::exists(status)) std::ignore = fchmod(file_, static_cast<mode_t>(status.permissions()));
 }
 
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      folder_(std::exchange(other.folder_, -1)),
+      file_(std::exchange(other.file_, -1)),
+      size_(other.size_),
+      reserved_(other.reserved_) {}
+
 AtomicFile::~AtomicFile() { close_all(); }
+
+fs::path AtomicFile::temporary_path() const { return folder_of(path_) / temporary_; }
 
 void AtomicFile::close_all() noexcept {
   if (file_ >= 0) close(file_);

@@ -19,12 +19,13 @@ namespace unet::engine {
 /// fsync of the folder) follows Pillai et al. 2014, "All File Systems Are Not Created Equal".
 class AtomicFile {
  public:
-  /// Creates the temporary file. A symbolic link at path stays, and what it points to is replaced. Throws IoError
-  /// where the folder does not exist or cannot be written, or path is something else than a regular file.
+  /// Creates the temporary file. A symbolic link at path stays, and what it points to is replaced; the permissions of
+  /// a file that is replaced are kept. Throws IoError where the folder does not exist or cannot be written, or path is
+  /// something else than a regular file.
   explicit AtomicFile(const std::filesystem::path& path);
   ~AtomicFile();
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
 
   /// Takes room for a file of this size, so that a full disk shows before the first byte is written. File systems
   /// that cannot do so are left alone.
@@ -42,6 +43,8 @@ class AtomicFile {
   void commit();
 
   const std::filesystem::path& path() const { return path_; }
+  /// For libraries that open the file themselves, until commit().
+  std::filesystem::path temporary_path() const;
 
  private:
   [[noreturn]] void fail(const char* operation, int error, uint64_t needed_bytes = 0) const;

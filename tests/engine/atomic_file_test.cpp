@@ -115,6 +115,28 @@ TEST_CASE("atomic_file: the new file has the permissions that the umask gives") 
   CHECK(static_cast<int>(std::filesystem::status(folder / "a").permissions()) == 0640);
 }
 
+TEST_CASE("atomic_file: the permissions of a replaced file are kept") {
+  const TemporaryFolder folder;
+  write_text(folder / "a", kEarlier);
+  std::filesystem::permissions(folder / "a", std::filesystem::perms{0604});
+  save(folder / "a");
+  CHECK(static_cast<int>(std::filesystem::status(folder / "a").permissions()) == 0604);
+}
+
+TEST_CASE("atomic_file: a moved file is committed once") {
+  const TemporaryFolder folder;
+  {
+    AtomicFile first(folder / "a");
+    first.write(bytes_of("text"));
+    AtomicFile second(std::move(first));
+    CHECK(read_text(second.temporary_path()) == "text");
+    CHECK_THROWS_AS(first.commit(), IoError);
+    second.commit();
+  }
+  CHECK(read_text(folder / "a") == "text");
+  CHECK(folder.names() == Names{"a"});
+}
+
 TEST_CASE("atomic_file: a path that cannot become a file is refused with the reason") {
   const TemporaryFolder folder;
   CHECK_THROWS_WITH(save("/dev/null"), Contains("/dev/null") && Contains("expected a regular file"));
