@@ -1,0 +1,110 @@
+#include "kernels/max_pool2d.h"
+
+#include "kernels/cpu/rows.h"
+
+namespace unet::kernels {
+namespace {
+
+/// One output pixel: the maximum of four input pixels and where it came from, lane by lane.
+template <class T, class Lanes>
+void pool_pixel(Lanes lanes, const T* top, const T* bottom, int64_t next, T* y, uint8_t* code) {
+  const auto best_of = [=](int64_t i, int32_t& best_code) {
+    float best = top[i];
+    const auto challenge = [&](float x, int32_t x_code) {
+      const bool is_greater = !(x <= best) & (best == best);  // so the first NaN wins
+      best = is_greater ? x : best;
+      best_code = is_greater ? x_code : best_code;
+    };
+    challenge(top[next + i], 1);
+    challenge(bottom[i], 2);
+    challenge(bottom[next + i], 3);
+    return best;
+  };
+  if (code == nullptr) {
+#pragma omp simd
+    for (int64_t i = 0; i < lanes; ++i) {
+      int32_t unused = 0;
+      y[i] = best_of(i, unused);
+    }
+    return;
+  }
+#pragma omp simd
+  for (int64_t i = 0; i < lanes; ++i) {
+    int32_t best_code = 0;
+    y[i] = best_of(i, best_code);
+    code[i] = static_cast<uint8_t>(best_code);
+  }
+}
+
+/// Four input pixels' gradients from one output pixel's.
+template <class T, class Lanes>
+void spread_pixel(Lanes lanes, const T* dy, const uint8_t* code, T* top, T* bottom, int64_t next) {
+#pragma omp simd
+  for (int64_t i = 0; i < lanes; ++i) {
+    const float g = dy[i];
+    const int32_t k = code[i];
+    top[i] = k == 0 ? g : 0.0F;
+    top[next + i] = k == 1 ? g : 0.0F;
+    bottom[i] = k == 2 ? g : 0.0F;
+    bottom[next + i] = k == 3 ? g : 0.0F;
+  }
+}
+
+}  // namespace
+
+template <class T>
+void execute(Cpu, const Context& context, const MaxPool2d<T>& op) {
+  const auto& [x, y, code] = op;
+  cpu::for_each_row(context, cpu::Rows(y, x, code), x.size(), [&](const cpu::Row& row) {
+    const T* top = &x(row.n, 2 * row.h, 0, row.c);
+    T* out = row.of(y);
+    uint8_t* out_code = code ? row.of(code) : nullptr;
+    cpu::with_lanes(row.lanes, [&](auto lanes) {
+      for (int64_t j = 0; j < y.w; ++j, top += 2 * x.stride_w, out += y.stride_w) {
+        pool_pixel(lanes, top, top + x.stride_h, x.stride_w, out, out_code);
+        cpu::clear_padding(y, out, lanes);
+        if (code) {
+          cpu::clear_padding(code, out_code, lanes);
+          out_code += code.stride_w;
+        }
+      }
+    });
+  });
+}
+
+template <class T>
+void execute(Cpu, const Context& context, const MaxPool2dBackward<T>& op) {
+  const auto& [code, dy, dx] = op;
+  cpu::for_each_row(context, cpu::Rows(dy, code, dx), dx.size(), [&](const cpu::Row& row) {
+    const auto clear_pixel = [&](int64_t h, int64_t w) {
+      T* pixel = &dx(row.n, h, w, row.c);
+      std::fill_n(pixel, row.lanes, T(0));
+      cpu::clear_padding(dx, pixel, row.lanes);
+    };
+    const int64_t h = 2 * row.h;
+    const T* in = row.of(dy);
+    const uint8_t* in_code = row.of(code);
+    T* top = &dx(row.n, h, 0, row.c);
+    cpu::with_lanes(row.lanes, [&](auto lanes) {
+      for (int64_t j = 0; j < dy.w; ++j) {
+        spread_pixel(lanes, in, in_code, top, top + dx.stride_h, dx.stride_w);
+        for (T* pixel : {top, top + dx.stride_w}) {
+          cpu::clear_padding(dx, pixel, lanes);
+          cpu::clear_padding(dx, pixel + dx.stride_h, lanes);
+        }
+        in += dy.stride_w, in_code += code.stride_w, top += 2 * dx.stride_w;
+      }
+    });
+    if (dx.w % 2 == 1) clear_pixel(h, dx.w - 1), clear_pixel(h + 1, dx.w - 1);
+    if (h + 3 == dx.h) {
+      for (int64_t w = 0; w < dx.w; ++w) clear_pixel(h + 2, w);
+    }
+  });
+}
+
+template void execute(Cpu, const Context&, const MaxPool2d<float>&);
+template void execute(Cpu, const Context&, const MaxPool2d<bf16>&);
+template void execute(Cpu, const Context&, const MaxPool2dBackward<float>&);
+template void execute(Cpu, const Context&, const MaxPool2dBackward<bf16>&);
+
+}  // namespace unet::kernels
