@@ -138,7 +138,8 @@ TEST_CASE("autograd: cpu and reference agree through a small network, f32 and bf
       return Tensor::from(device, s, random_tensor(device, s, seed).to_vector());
     };
     const Tensor x = value(Shape{1, 20, 22, 1}, 1);
-    const Tensor w1 = value(Shape{16, 3, 3, 1}, 2), w2 = value(Shape{16, 2, 2, 16}, 3), w3 = value(Shape{2, 1, 1, 32}, 4);
+    const Tensor w1 = value(Shape{16, 3, 3, 1}, 2), w2 = value(Shape{16, 2, 2, 16}, 3),
+                 w3 = value(Shape{2, 1, 1, 32}, 4);
     const Tensor b1 = value(Shape{16}, 5), b2 = value(Shape{16}, 6);
     for (const Tensor& p : {w1, w2, w3, b1, b2}) p.set_requires_grad();
     const Tensor h = conv2d(cast(x, precision), w1, b1, {.relu = true});

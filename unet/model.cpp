@@ -1,0 +1,83 @@
+#include "unet/model.h"
+
+#include <nlohmann/json.hpp>
+
+#include "engine/tensor_file.h"
+
+namespace unet {
+namespace {
+
+constexpr const char* kModelKey = "unet.model";
+
+}  // namespace
+
+bool ModelInfo::operator==(const ModelInfo& other) const { return to_metadata(*this) == to_metadata(other); }
+
+engine::Metadata to_metadata(const ModelInfo& info) {
+  const NetworkConfig& n = info.network;
+  const nlohmann::json json{
+      {"network",
+       {{"in_channels", n.in_channels},
+        {"classes", n.classes},
+        {"depth", n.depth},
+        {"width", n.width},
+        {"up_relu", n.up_relu},
+        {"last_up_channels", n.last_up_channels},
+        {"dropout", n.dropout},
+        {"upconv_fan", name_of(n.upconv_fan)}}},
+      {"normalisation", name_of(info.normalisation)},
+      {"labels", name_of(info.labels)},
+      {"class_values", info.class_values},
+      {"tile", info.tile},
+      {"pixel_size_um", {info.pixel_size.height_um, info.pixel_size.width_um, info.pixel_size.depth_um}}};
+  return {{kModelKey, json.dump()}};
+}
+
+ModelInfo model_info(const engine::Metadata& metadata) {
+  const auto found = metadata.find(kModelKey);
+  if (found == metadata.end()) {
+    throw CheckpointError(concat("model: expected a model written by unet_train, got a safetensors file without \"",
+                                 kModelKey, "\" in its metadata"));
+  }
+  try {
+    const auto json = nlohmann::json::parse(found->second);
+    const auto& n = json.at("network");
+    ModelInfo info;
+    info.network = {.in_channels = n.at("in_channels").get<int64_t>(),
+                    .classes = n.at("classes").get<int64_t>(),
+                    .depth = n.at("depth").get<int64_t>(),
+                    .width = n.at("width").get<int64_t>(),
+                    .up_relu = n.at("up_relu").get<bool>(),
+                    .last_up_channels = n.at("last_up_channels").get<int64_t>(),
+                    .dropout = n.at("dropout").get<double>(),
+                    .upconv_fan = parse_enum<UpconvFan>("upconv_fan", n.at("upconv_fan").get<std::string>())};
+    info.network.validate();
+    info.normalisation = parse_enum<InputNormalisation>("normalisation", json.at("normalisation").get<std::string>());
+    info.labels = parse_enum<LabelKind>("labels", json.at("labels").get<std::string>());
+    info.class_values = json.at("class_values").get<std::vector<int64_t>>();
+    info.tile = json.at("tile").get<int64_t>();
+    const auto& pixel = json.at("pixel_size_um");
+    info.pixel_size = {.width_um = pixel.at(1).get<double>(),
+                       .height_um = pixel.at(0).get<double>(),
+                       .depth_um = pixel.at(2).get<double>()};
+    return info;
+  } catch (const nlohmann::json::exception& e) {
+    throw CheckpointError(concat("model: the description in the metadata cannot be read: ", e.what()));
+  } catch (const ConfigError& e) {
+    throw CheckpointError(concat("model: the description in the metadata cannot be used: ", e.what()));
+  }
+}
+
+void save_model(const std::filesystem::path& path, const Network& network, const ModelInfo& info) {
+  engine::save_tensors(path, network.parameters(), to_metadata(info));
+}
+
+Model load_model(const std::filesystem::path& path, const std::shared_ptr<engine::Device>& device) {
+  const engine::SafetensorsFile file(path);
+  ModelInfo info = model_info(file.metadata());
+  Network network(device, info.network, 0);
+  engine::load_tensors(file, network.parameters());
+  return {std::move(info), std::move(network)};
+}
+
+}  // namespace unet

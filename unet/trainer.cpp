@@ -1,0 +1,245 @@
+#include "unet/trainer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "engine/adam.h"
+#include "engine/autograd.h"
+#include "engine/sgd.h"
+#include "engine/softmax_cross_entropy.h"
+#include "engine/tensor_file.h"
+#include "unet/inference.h"
+#include "unet/metrics.h"
+#include "unet/random.h"
+
+namespace unet {
+namespace {
+
+using engine::Shape;
+using engine::Tensor;
+
+constexpr int64_t kMaxSkippedInARow = 10;
+constexpr const char* kTrainerKey = "unet.trainer";
+constexpr const char* kConfigKey = "unet.config";
+
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+DType dtype_of(Precision precision) { return precision == Precision::bf16 ? DType::bf16 : DType::f32; }
+
+std::unique_ptr<engine::Optimizer> make_optimizer(const OptimizerConfig& config, const Network& network) {
+  engine::ParameterList parameters = network.parameters(config.bias_lr_factor);
+  if (config.kind == OptimizerKind::adam) {
+    return std::make_unique<engine::Adam>(
+        std::move(parameters),
+        engine::AdamOptions{
+            .beta1 = config.beta1, .beta2 = config.beta2, .eps = config.epsilon, .weight_decay = config.weight_decay});
+  }
+  return std::make_unique<engine::Sgd>(
+      std::move(parameters), engine::SgdOptions{.momentum = config.momentum, .weight_decay = config.weight_decay});
+}
+
+/// What must be equal for a checkpoint to be gone on with: all but how long to train and on how many threads.
+std::string resumable_text(TrainingConfig config) {
+  const RunConfig defaults;
+  config.run.steps = defaults.steps;
+  config.run.time_limit = defaults.time_limit;
+  config.run.early_stop = defaults.early_stop;
+  config.run.checkpoint_interval = defaults.checkpoint_interval;
+  config.run.threads = defaults.threads;
+  return to_toml(config);
+}
+
+bool is_finite(const Tensor& t) {
+  const std::vector<float> values = t.to_vector();
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
+}  // namespace
+
+Trainer::Trainer(std::shared_ptr<engine::Device> device, TrainingConfig config, TrainingSet set, ModelInfo info)
+    : device_(std::move(device)),
+      config_(std::move(config)),
+      set_(std::move(set)),
+      info_(std::move(info)),
+      network_(device_, config_.network, static_cast<uint64_t>(config_.run.seed)),
+      optimizer_(make_optimizer(config_.optimizer, network_)) {
+  if (set_.training.empty()) throw DataError("training: expected at least one training page, got none");
+  TileRule(static_cast<int>(config_.network.depth)).output(config_.tile.input);
+}
+
+double Trainer::fraction_done() const {
+  double fraction = static_cast<double>(progress_.steps) / static_cast<double>(config_.run.steps);
+  if (config_.run.time_limit > 0) fraction = std::max(fraction, progress_.seconds / config_.run.time_limit);
+  return std::min(fraction, 1.0);
+}
+
+Trainer::Batch Trainer::make_batch(int64_t step) const {
+  Batch batch;
+  for (int64_t i = 0; i < config_.tile.batch; ++i) {
+    const Sample sample = draw_sample(set_.training, config_, step * config_.tile.batch + i);
+    batch.images.insert(batch.images.end(), sample.image.data.begin(), sample.image.data.end());
+    batch.labels.insert(batch.labels.end(), sample.labels.data.begin(), sample.labels.data.end());
+    batch.weights.insert(batch.weights.end(), sample.weights.data.begin(), sample.weights.data.end());
+  }
+  return batch;
+}
+
+StepRecord Trainer::step() {
+  const double start = now_s();
+  if (!batches_) {
+    const int workers = std::max(1, device_->context().threads / 2);
+    batches_ = std::make_unique<Prefetch<Batch>>([this](int64_t step) { return make_batch(step); }, progress_.steps,
+                                                 workers, 2 * workers + 1);
+  }
+  const Batch batch = batches_->next();
+  last_wait_ = now_s() - start;
+
+  const int64_t side = config_.tile.input, count = config_.tile.batch;
+  const int64_t out = TileRule(static_cast<int>(config_.network.depth)).output(side);
+  const Tensor x = Tensor::from(device_, Shape{count, side, side, config_.network.in_channels}, batch.images);
+  const Tensor labels = Tensor::from(device_, Shape{count, out, out, 1}, batch.labels);
+  const Tensor weights = Tensor::from(device_, Shape{count, out, out, 1}, batch.weights);
+
+  const kernels::PhiloxKey dropout{.seed = static_cast<uint64_t>(config_.run.seed),
+                                   .purpose = static_cast<uint32_t>(Purpose::dropout),
+                                   .step = static_cast<uint32_t>(progress_.steps)};
+  const Tensor loss = engine::softmax_cross_entropy(
+      network_.forward(x, dtype_of(config_.run.precision), &dropout), labels, weights,
+      config_.loss.normalisation == LossNormalisation::mean ? engine::LossNormalization::valid_pixels
+                                                            : engine::LossNormalization::weight_sum);
+  engine::backward(loss);
+
+  StepRecord record{.step = progress_.steps,
+                    .loss = loss.item(),
+                    .learning_rate = config_.optimizer.lr * config_.schedule.factor(progress_.steps, fraction_done()),
+                    .gradient_norm = engine::gradient_norm(optimizer_->parameters())};
+  record.skipped = !std::isfinite(record.loss) || !std::isfinite(record.gradient_norm);
+  if (record.skipped) {
+    ++progress_.skipped;
+    if (++progress_.skipped_in_a_row >= kMaxSkippedInARow) {
+      throw NumericError(concat("training: ", kMaxSkippedInARow,
+                                " steps in a row without a finite gradient, first bad: ", first_bad_tensor(),
+                                "; lower optimizer.lr, or look for extreme values in the images"));
+    }
+  } else {
+    progress_.skipped_in_a_row = 0;
+    optimizer_->step(record.learning_rate);
+  }
+  engine::clear_gradients(optimizer_->parameters());
+  ++progress_.steps;
+  record.seconds = now_s() - start;
+  progress_.seconds += record.seconds;
+  return record;
+}
+
+std::string Trainer::first_bad_tensor() const {
+  for (const auto& p : optimizer_->parameters()) {
+    if (!is_finite(p.value)) return p.name;
+    if (p.value.grad() && !is_finite(p.value.grad())) return "gradient of " + p.name;
+  }
+  return "loss";
+}
+
+ValidationRecord Trainer::validate(const SeePrediction& see) {
+  const double start = now_s();
+  ValidationRecord record{.step = progress_.steps};
+  double loss_sum = 0;
+  int64_t pixels = 0;
+  ConfusionMatrix confusion(config_.network.classes);
+  PixelError pixel_error;
+  for (const TrainingPage& page : set_.validation) {
+    Image image = page.image;
+    for (float& v : image.data) v -= page.centre;
+    const Image p = predict(network_, image, {.precision = dtype_of(config_.run.precision)});
+    const int64_t classes = p.channels;
+    for (int64_t i = 0; i < page.classes.pixels(); ++i) {
+      const int32_t label = page.classes.data[static_cast<size_t>(i)];
+      if (label < 0) continue;
+      const float likelihood = p.data[static_cast<size_t>(i * classes + label)];
+      loss_sum -= std::log(std::max(likelihood, std::numeric_limits<float>::min()));
+      ++pixels;
+    }
+    confusion.add(p, page.classes);
+    pixel_error.add(p, page.classes);
+    if (see) see(page, p);
+  }
+  record.loss = pixels > 0 ? loss_sum / static_cast<double>(pixels) : 0;
+  record.metrics = {{"iou", confusion.mean_iou()},
+                    {"pixel_error", pixel_error.best().error},
+                    {"pixel_accuracy", confusion.pixel_accuracy()}};
+
+  const double value = config_.run.select == Selection::loss ? -record.loss : record.metrics[0].second;
+  record.best = !progress_.has_best || value > progress_.best;
+  if (record.best) {
+    progress_.best = value;
+    progress_.has_best = true;
+    progress_.stale_validations = 0;
+  } else {
+    ++progress_.stale_validations;
+  }
+  progress_.seconds += now_s() - start;
+  return record;
+}
+
+void Trainer::save_checkpoint(const std::filesystem::path& path) const {
+  engine::Metadata metadata = to_metadata(info_);
+  metadata[kConfigKey] = resumable_text(config_);
+  metadata[kTrainerKey] = nlohmann::json{
+      {"steps", progress_.steps},
+      {"skipped", progress_.skipped},
+      {"skipped_in_a_row", progress_.skipped_in_a_row},
+      {"stale_validations", progress_.stale_validations},
+      {"best", progress_.best},
+      {"has_best", progress_.has_best},
+      {"seconds", progress_.seconds},
+      {"optimizer_steps",
+       optimizer_->steps()}}.dump();
+  engine::ParameterList tensors = engine::with_prefix("model/", network_.parameters());
+  const engine::ParameterList state = engine::with_prefix("optimizer/", optimizer_->state());
+  tensors.insert(tensors.end(), state.begin(), state.end());
+  engine::save_tensors(path, tensors, metadata);
+}
+
+void Trainer::load_checkpoint(const std::filesystem::path& path) {
+  const engine::SafetensorsFile file(path);
+  const auto text = [&](const char* key) -> const std::string& {
+    const auto found = file.metadata().find(key);
+    if (found == file.metadata().end()) {
+      throw CheckpointError(
+          concat("checkpoint: ", path.string(), ": expected \"", key, "\" in the metadata, got none"));
+    }
+    return found->second;
+  };
+  if (text(kConfigKey) != resumable_text(config_)) {
+    throw CheckpointError(concat("checkpoint: ", path.string(),
+                                 " was made with another configuration; resume with the "
+                                 "options of the first start, or train into a new folder with --init"));
+  }
+  Progress progress;
+  int64_t optimizer_steps = 0;
+  try {
+    const auto json = nlohmann::json::parse(text(kTrainerKey));
+    progress = {.steps = json.at("steps").get<int64_t>(),
+                .skipped = json.at("skipped").get<int64_t>(),
+                .skipped_in_a_row = json.at("skipped_in_a_row").get<int64_t>(),
+                .stale_validations = json.at("stale_validations").get<int64_t>(),
+                .best = json.at("best").get<double>(),
+                .has_best = json.at("has_best").get<bool>(),
+                .seconds = json.at("seconds").get<double>()};
+    optimizer_steps = json.at("optimizer_steps").get<int64_t>();
+  } catch (const nlohmann::json::exception& e) {
+    throw CheckpointError(concat("checkpoint: ", path.string(), ": the trainer's state cannot be read: ", e.what()));
+  }
+  engine::ParameterList tensors = engine::with_prefix("model/", network_.parameters());
+  const engine::ParameterList state = engine::with_prefix("optimizer/", optimizer_->state());
+  tensors.insert(tensors.end(), state.begin(), state.end());
+  engine::load_tensors(file, tensors);
+  optimizer_->set_steps(optimizer_steps);
+  progress_ = progress;
+  batches_.reset();
+}
+
+}  // namespace unet
