@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Checks what the compiler does not. Usage: lint.sh RULE [TREE]
+# Prints every breach as "rule: file:line: text" and then fails.
+# Exit status: 0 kept, 1 broken, 2 wrong usage, 77 skipped because a program is missing.
+set -euo pipefail
+shopt -s nullglob globstar
+
+rule=${1:-}
+cd "${2:-$(dirname "$0")/../..}"
+
+layers_and_tests=(kernels engine unet tools tests benchmarks)
+
+text_files() {
+  local folders=("${layers_and_tests[@]}" docs cmake .ci) found=() f
+  for f in "${folders[@]}" ./*.txt ./*.json ./*.md; do [[ -e $f ]] && found+=("$f"); done
+  find "${found[@]}" -type f -not -path '*/__pycache__/*' -not -name '*.safetensors' -not -name '*.tif*' -not -name '*.png'
+}
+source_files() { text_files | grep -E '\.(h|cpp|cmake|sh|py)$|CMakeLists\.txt$'; }
+cpp_files() { source_files | grep -E '\.(h|cpp)$'; }
+
+# Lines of the files on standard input that match a pattern. Finding none is no failure here.
+search() {
+  local status=0
+  xargs -d '\n' grep -HnE "$@" || status=$?
+  ((status == 0 || status == 123))
+}
+
+# Includes point down: tools -> unet -> engine -> kernels. Above the engine only the vocabulary of kernels/ is known,
+# no operation and no target; a target knows no other target, and a contract none at all.
+layers() {
+  local file line include layer allowed
+  while IFS=: read -r file line include; do
+    include=${include#*\"}
+    include=${include%%\"*}
+    layer=${file%%/*}
+    case $file in
+      kernels/cpu/*) allowed='^kernels/([^/]+|cpu/[^/]+)$' ;;
+      kernels/reference/*) allowed='^kernels/([^/]+|reference/[^/]+)$' ;;
+      kernels/target.cpp) allowed='^kernels/([^/]+|[^/]+/target\.h)$' ;;  # makes the state of every target
+      kernels/*) allowed='^kernels/[^/]+$' ;;
+      engine/*) allowed='^(engine|kernels)/[^/]+$' ;;
+      unet/*) allowed='^((unet|engine)/[^/]+|kernels/(error|types|philox)\.h)$' ;;
+      tools/*) allowed='^((tools|unet|engine)/[^/]+|kernels/error\.h)$' ;;
+      *) continue ;;
+    esac
+    [[ $include =~ $allowed ]] || echo "$file:$line: $layer does not include \"$include\""
+  done < <(cpp_files | search '^ *# *include *"')
+}
+
+# Only what C++ and the operating system bring may be asked of whoever includes an installed header. TREE: the include
+# folder of an installation.
+leaks() {
+  [[ -n $(echo ./**/*.h) ]] || echo ".: no installed header"
+  find . -name '*.h' | search '^ *# *include *<[^>]*(/|dnnl|tiff|png|toml|nlohmann|CLI|spdlog|omp|catch)[^>]*>' |
+    grep -vE '<sys/' || true
+}
+
+# The project speaks of itself alone.
+paths() {
+  text_files | search '/wor[k]/|/tmp/(buil[d]|setu[p]|peer[s])|(^|[^A-Za-z_])share[d]/|/hom[e]/|/roo[t]/'
+}
+
+unfinished() { text_files | search '\b(TO[D]O|FIX[M]E)\b'; }
+
+# The libraries neither print nor end the process.
+silent() {
+  find kernels engine unet -name '*.h' -o -name '*.cpp' |
+    search 'std::(cout|cerr|clog)\b|\b(printf|fprintf|puts|exit|abort|quick_exit|terminate)\('
+}
+
+size() {
+  local file lines
+  while read -r file; do
+    lines=$(wc -l <"$file")
+    ((lines < 600)) || echo "$file:$lines: a source file has less than 600 lines"
+  done < <(source_files)
+}
+
+# The list in ops.cmake and the files of an operation belong together.
+operations() {
+  local stem file count=0
+  for stem in $(sed -n '/set(UNET_OPERATIONS/,/)/p' kernels/ops.cmake | sed 's/set(UNET_OPERATIONS//; s/[()]//g'); do
+    count=$((count + 1))
+    for file in kernels/{,reference/,cpu/}"$stem".cpp kernels/"$stem".h tests/kernels/"$stem"_test.cpp; do
+      [[ -s $file ]] || echo "$file:1: operation $stem of kernels/ops.cmake has no such file"
+    done
+  done
+  ((count > 0)) || echo "kernels/ops.cmake:1: no operations"
+  for file in kernels/reference/*.cpp; do
+    stem=$(basename "$file" .cpp)
+    grep -qw "$stem" kernels/ops.cmake || echo "$file:1: $stem is missing in kernels/ops.cmake"
+  done
+}
+
+# A source file that no list names is not built, and a test so forgotten never fails.
+listed() {
+  local file name
+  for file in engine/*.cpp unet/*.cpp tests/{engine,unet,tools}/*.cpp; do
+    name=$(basename "$file")
+    [[ $file == tests/* ]] && name=$(basename "$(dirname "$file")")/$name
+    grep -qE "(^|[^[:alnum:]_])${name//./\\.}" "${file%%/*}/CMakeLists.txt" ||
+      echo "$file:1: missing in ${file%%/*}/CMakeLists.txt"
+  done
+}
+
+# As clang-format 14 (Debian 12) has it; other versions differ in details.
+format() {
+  local tool=clang-format-14
+  command -v $tool >/dev/null || tool=clang-format
+  if ! $tool --version 2>/dev/null | grep -q 'version 14\.'; then
+    echo "skipped: clang-format 14 is not installed" >&2
+    exit 77
+  fi
+  cpp_files | xargs -d '\n' $tool --dry-run 2>&1 | grep 'warning:' || true
+}
+
+rules=(layers leaks paths unfinished silent size operations listed format)
+if [[ " ${rules[*]} " != *" $rule "* || -z $rule ]]; then
+  echo "usage: lint.sh RULE [TREE], RULE one of: ${rules[*]}" >&2
+  exit 2
+fi
+if [[ $rule != leaks && ! -f kernels/ops.cmake ]]; then
+  echo "expected the project's tree, got $PWD" >&2
+  exit 2
+fi
+breaches=$($rule) || exit $?
+[[ -z $breaches ]] && exit 0
+while read -r line; do echo "$rule: $line"; done <<<"$breaches"
+exit 1

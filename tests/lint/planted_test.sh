@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Every rule of lint.sh fails on a planted breach and names its place.
+set -euo pipefail
+
+lint=$(cd "$(dirname "$0")" && pwd)/lint.sh
+root=$(dirname "$lint")/../..
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+skipped=0
+
+fresh_copy() {
+  rm -rf "$scratch/tree"
+  mkdir "$scratch/tree"
+  (cd "$root" && cp -r kernels engine unet tools tests cmake ./*.txt ./*.md .clang-format "$scratch/tree")
+}
+
+# expect RULE PLACE [TREE]: the rule breaks there, and did not before the planting.
+expect() {
+  local rule=$1 place=$2 tree=${3:-$scratch/tree} output status=0
+  output=$("$lint" "$rule" "$tree" 2>&1) || status=$?
+  if ((status == 77)); then
+    echo "skipped: $rule: $output"
+    skipped=1
+  elif ((status != 1)) || ! grep -qF "$rule: $place" <<<"$output"; then
+    echo "FAILED: $rule did not report $place: status $status: $output"
+    failures=$((failures + 1))
+  else
+    echo "ok: $rule reports $place"
+  fi
+}
+
+# plant RULE FILE LINE PLACE: appends the line to a file of a fresh copy.
+plant() {
+  fresh_copy
+  printf '%b\n' "$3" >>"$scratch/tree/$2"
+  expect "$1" "$4"
+}
+
+plant layers kernels/planted.cpp '#include "engine/tensor.h"' kernels/planted.cpp:1
+plant layers kernels/planted.h '#include "kernels/cpu/target.h"' kernels/planted.h:1
+plant layers kernels/reference/planted.cpp '#include "kernels/cpu/target.h"' kernels/reference/planted.cpp:1
+plant layers engine/planted.h '#include "unet/network.h"' engine/planted.h:1
+plant layers engine/planted.cpp '\n  #  include "kernels/cpu/target.h"' engine/planted.cpp:2
+plant layers unet/planted.cpp '#include "tools/exit_code.h"' unet/planted.cpp:1
+plant layers unet/planted.cpp '#include "kernels/conv2d.h"' unet/planted.cpp:1
+plant layers tools/planted.cpp '#include "kernels/relu.h"' tools/planted.cpp:1
+plant paths docs.md "see /wor""k/main" ./docs.md:
+plant paths engine/planted.h "// ../share""d/spec.md" engine/planted.h:1
+plant paths tests/planted.sh "cp /tm""p/build-mine/x ." tests/planted.sh:1
+plant unfinished unet/planted.cpp "// TO""DO: later" unet/planted.cpp:1
+plant unfinished tools/planted.sh "# FIX""ME" tools/planted.sh:1
+plant silent kernels/planted.cpp '  std::cerr << 1;' kernels/planted.cpp:1
+plant silent unet/planted.h '  exit(1);' unet/planted.h:1
+plant listed engine/planted.cpp '' engine/planted.cpp:1
+plant listed unet/planted.cpp '' unet/planted.cpp:1
+plant listed tests/engine/planted_test.cpp '' tests/engine/planted_test.cpp:1
+plant format engine/planted.cpp 'int  a;' engine/planted.cpp:1
+plant size unet/planted.cpp "$(printf '\\n%.0s' {1..600})" unet/planted.cpp:60
+
+fresh_copy
+sed -i 's/^set(UNET_OPERATIONS$/&\n    planted/' "$scratch/tree/kernels/ops.cmake"
+expect operations kernels/planted.h:1
+fresh_copy
+rm "$scratch/tree/tests/kernels/relu_test.cpp"
+expect operations tests/kernels/relu_test.cpp:1
+fresh_copy
+touch "$scratch/tree/kernels/reference/planted.cpp"
+expect operations kernels/reference/planted.cpp:1
+
+mkdir -p "$scratch/include/unet"
+expect leaks '.: no installed header' "$scratch/include"
+echo '#include <nlohmann/json.hpp>' >"$scratch/include/unet/a.h"
+expect leaks ./unet/a.h:1 "$scratch/include"
+echo '#include <tiffio.h>' >"$scratch/include/unet/a.h"
+expect leaks ./unet/a.h:1 "$scratch/include"
+
+if "$lint" no_such_rule 2>/dev/null || "$lint" layers "$scratch/include" 2>/dev/null; then
+  echo "FAILED: wrong usage passes"
+  failures=$((failures + 1))
+fi
+if ((failures > 0)); then exit 1; fi
+((skipped == 0)) || exit 77
