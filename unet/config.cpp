@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "unet/config_fields.h"
-#include "unet/presets.h"
+#include "unet/embedded_text.h"
 #include "unet/tile.h"
 
 namespace unet {
@@ -65,15 +65,16 @@ void TrainingConfig::validate() const {
 
 std::vector<std::string_view> preset_names() {
   std::vector<std::string_view> names;
-  for (const auto& preset : kPresets) names.push_back(preset.name);
+  for (const auto& [file, text] : kPresets) names.push_back(file.substr(0, file.find('.')));
   return names;
 }
 
 std::string_view preset_text(std::string_view name) {
   std::string known;
-  for (const auto& preset : kPresets) {
-    if (preset.name == name) return preset.text;
-    known += concat(known.empty() ? "" : ", ", preset.name);
+  for (const auto& [file, text] : kPresets) {
+    const std::string_view preset = file.substr(0, file.find('.'));
+    if (preset == name) return text;
+    known += concat(known.empty() ? "" : ", ", preset);
   }
   throw ConfigError(concat("preset: expected one of ", known, ", got ", name));
 }
