@@ -1,0 +1,135 @@
+#include "unet/labels.h"
+
+#include <algorithm>
+#include <memory>
+#include <sstream>
+
+#include "kernels/error.h"
+
+namespace unet {
+namespace {
+
+constexpr size_t kMaxClasses = 255;
+constexpr size_t kMaxDetectedClasses = 16;
+
+std::string percent(int64_t part, int64_t whole) {
+  std::ostringstream text;
+  text.precision(2);
+  text << std::fixed << 100.0 * static_cast<double>(part) / static_cast<double>(whole) << " %";
+  return text.str();
+}
+
+/// Pixels of each value. Labels come in long runs, so that the map is asked far less than once a pixel.
+std::map<int32_t, int64_t> count_values(const LabelMap& labels) {
+  std::map<int32_t, int64_t> counts;
+  for (auto run = labels.data.begin(); run != labels.data.end();) {
+    const int32_t value = *run;
+    const auto end = std::find_if(run, labels.data.end(), [&](int32_t other) { return other != value; });
+    counts[value] += end - run;
+    run = end;
+  }
+  return counts;
+}
+
+}  // namespace
+
+void LabelSurvey::translate(LabelMap& labels) const {
+  for (int32_t& value : labels.data) {
+    if (ignore >= 0 && value == ignore) {
+      value = -1;
+    } else if (kind == LabelKind::classes) {
+      const auto found = std::lower_bound(class_values.begin(), class_values.end(), value);
+      if (found == class_values.end() || *found != value) {
+        throw DataError(concat("read labels: value ", value, " is none of the ", class_values.size(), " classes"));
+      }
+      value = static_cast<int32_t>(found - class_values.begin());
+    } else if (value < 0) {
+      throw DataError(concat("read labels: expected instance ids from 0, got ", value));
+    }
+  }
+}
+
+std::string LabelSurvey::describe() const {
+  int64_t pixels = 0, ignored = 0;
+  for (const auto& [value, count] : histogram) {
+    pixels += count;
+    if (ignore >= 0 && value == ignore) ignored = count;
+  }
+  std::ostringstream text;
+  text << "labels: " << name_of(kind) << (detected ? " (detected; force with --labels)" : " (as configured)") << "\n";
+  if (kind == LabelKind::classes) {
+    for (size_t c = 0; c < class_values.size(); ++c) {
+      text << "  class " << c << " is value " << class_values[c] << ": "
+           << percent(histogram.at(class_values[c]), pixels) << "\n";
+    }
+  } else {
+    const auto background = histogram.find(0);
+    const int64_t background_pixels = background == histogram.end() ? 0 : background->second;
+    text << "  " << objects << " objects: " << percent(pixels - ignored - background_pixels, pixels)
+         << ", background: " << percent(background_pixels, pixels) << "\n";
+  }
+  if (ignore >= 0) text << "  ignored (value " << ignore << "): " << percent(ignored, pixels) << "\n";
+  return text.str();
+}
+
+LabelMap read_label_values(ImageReader& reader, int64_t page) {
+  const PageInfo& info = reader.info(page);
+  LabelMap all = reader.read_labels(page);
+  if (info.channels == 1) return all;
+  const int64_t channels = info.channels - (info.has_alpha ? 1 : 0);
+  LabelMap labels(all.height, all.width);
+  for (int64_t i = 0; i < all.pixels(); ++i) {
+    const int32_t* values = &all.data[static_cast<size_t>(i * all.channels)];
+    for (int64_t c = 1; c < channels; ++c) {
+      if (values[c] != values[0]) {
+        throw DataError(concat("read labels ", reader.path().string(), ", page ", page,
+                               ": expected one channel or equal ones, got different values at row ", i / all.width,
+                               ", column ", i % all.width));
+      }
+    }
+    labels.data[static_cast<size_t>(i)] = values[0];
+  }
+  return labels;
+}
+
+LabelSurvey survey_labels(const std::vector<InputPage>& pages, const DataConfig& config) {
+  LabelSurvey survey;
+  survey.ignore = config.ignore;
+  std::unique_ptr<ImageReader> reader;
+  bool narrow = true;  // all files have at most 8 bits
+  for (const InputPage& page : pages) {
+    if (!reader || reader->path() != page.file) reader = std::make_unique<ImageReader>(page.file);
+    narrow = narrow && page.info.type.bits <= 8;
+    for (const auto& [value, count] : count_values(read_label_values(*reader, page.page))) {
+      survey.histogram[value] += count;
+      if (value > 0 && value != survey.ignore) ++survey.objects;
+    }
+  }
+  std::vector<int32_t> values;
+  for (const auto& [value, count] : survey.histogram) {
+    if (survey.ignore < 0 || value != survey.ignore) values.push_back(value);
+  }
+  if (values.size() < 2) {
+    throw DataError(concat("read labels: expected at least two different values, got ",
+                           values.empty() ? std::string("only ignored pixels") : concat("only ", values[0])));
+  }
+  survey.detected = config.labels == LabelKind::automatic;
+  survey.kind = config.labels;
+  if (survey.detected) {
+    const bool few = values.size() <= (narrow ? kMaxDetectedClasses : 2);
+    survey.kind = few ? LabelKind::classes : LabelKind::instances;
+  }
+  if (survey.kind == LabelKind::instances) {
+    if (values[0] < 0) throw DataError(concat("read labels: expected instance ids from 0, got ", values[0]));
+    return survey;
+  }
+  if (values.size() > kMaxClasses) {
+    throw DataError(concat("read labels: expected at most ", kMaxClasses, " classes, got ", values.size(),
+                           " different values; are these instances?"));
+  }
+  survey.class_values = std::move(values);
+  survey.objects = 0;
+  return survey;
+}
+
+}  // namespace unet
