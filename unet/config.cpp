@@ -33,10 +33,10 @@ void validate_tile(int64_t input, int64_t depth) {
 
 }  // namespace
 
-double ScheduleConfig::factor(int64_t step, int64_t steps) const {
+double ScheduleConfig::factor(int64_t step, double fraction_done) const {
   double factor = step < warmup ? static_cast<double>(step + 1) / static_cast<double>(warmup) : 1.0;
-  for (const double fraction : decay_at) {
-    if (static_cast<double>(step) >= fraction * static_cast<double>(steps)) factor *= decay;
+  for (const double milestone : decay_at) {
+    if (fraction_done >= milestone) factor *= decay;
   }
   return factor;
 }

@@ -109,8 +109,8 @@ struct ScheduleConfig {
   double decay = 0.1;                       // factor at each
   bool operator==(const ScheduleConfig&) const = default;
 
-  /// What to multiply the learning rate with at `step` = 0 .. steps-1 of a run of `steps`.
-  double factor(int64_t step, int64_t steps) const;
+  /// What to multiply the learning rate with at `step` = 0, 1, ..., when this share of the run is done.
+  double factor(int64_t step, double fraction_done) const;
 };
 
 /// Random changes of each training tile, in this order: elastic, rotation, shift, flips, gray values.

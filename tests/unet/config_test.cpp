@@ -1,9 +1,7 @@
 #include "unet/config.h"
 
-#include <fstream>
-
 #include "tests/catch.h"
-#include "tests/temporary_directory.h"
+#include "tests/temporary_folder.h"
 #include "unet/config_fields.h"
 
 namespace unet {
@@ -77,9 +75,9 @@ TEST_CASE("config: an unknown preset names the presets") {
 }
 
 TEST_CASE("config: file overrides preset, settings override file, the last setting wins") {
-  const TemporaryDirectory directory;
-  const std::string file = directory.path("my.toml");
-  std::ofstream(file) << "[optimizer]\nlr = 0.25\nmomentum = 0.5\n[run]\nsteps = 7\n";
+  const test::TemporaryFolder folder;
+  const std::string file = folder / "my.toml";
+  test::write_text(file, "[optimizer]\nlr = 0.25\nmomentum = 0.5\n[run]\nsteps = 7\n");
   const TrainingConfig config =
       make_config({.preset = "tiny", .file = file, .settings = {"optimizer.lr=0.125", "run.seed=3", "run.seed=4"}});
   CHECK(config.network.width == 16);
@@ -218,8 +216,10 @@ TEST_CASE("config: a missing or unreadable file is an IoError with its path") {
 TEST_CASE("config: learning rate schedule") {
   const ScheduleConfig schedule{.warmup = 4, .decay_at = {0.5, 0.75}, .decay = 0.5};
   const std::vector<double> expected{0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25};
-  for (int64_t step = 0; step < 16; ++step) CHECK(schedule.factor(step, 16) == expected[static_cast<size_t>(step)]);
-  CHECK(ScheduleConfig{.warmup = 0}.factor(0, 10) == 1);
+  for (int64_t step = 0; step < 16; ++step) {
+    CHECK(schedule.factor(step, static_cast<double>(step) / 16) == expected[static_cast<size_t>(step)]);
+  }
+  CHECK(ScheduleConfig{.warmup = 0}.factor(0, 0) == 1);
 }
 
 TEST_CASE("config: durations") {

@@ -2,13 +2,11 @@
 
 #include <array>
 #include <cstdio>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "kernels/error.h"
 #include "tests/catch.h"
-#include "tests/temporary_directory.h"
+#include "tests/temporary_folder.h"
 
 namespace unet {
 namespace {
@@ -60,11 +58,11 @@ std::string output_of(const std::string& command) {
 
 /// The document after its script ran.
 std::string rendered_in_chromium(const std::string& html) {
-  const TemporaryDirectory directory;
-  std::ofstream(directory.path("page.html")) << html;
-  return output_of(
-      "HOME=" + directory.path() + " timeout 60 chromium --headless --no-sandbox --disable-gpu --dump-dom " +
-      "--user-data-dir=" + directory.path("profile") + " file://" + directory.path("page.html") + " 2>/dev/null");
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "page.html", html);
+  const std::string home = folder.path();
+  return output_of("HOME=" + home + " timeout 60 chromium --headless --no-sandbox --disable-gpu --dump-dom" +
+                   " --user-data-dir=" + home + "/profile file://" + home + "/page.html 2>/dev/null");
 }
 
 }  // namespace
@@ -127,14 +125,11 @@ TEST_CASE("report: a run without any record is a page, too") {
 }
 
 TEST_CASE("report: the file is replaced whole") {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path("report.html");
-  std::ofstream(path) << "old";
-  write_report(path, example());
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  CHECK(contains(text.str(), "</html>"));
-  CHECK(std::distance(std::filesystem::directory_iterator(directory.path()), {}) == 1);
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "report.html", "old");
+  write_report(folder / "report.html", example());
+  CHECK(contains(test::read_text(folder / "report.html"), "</html>"));
+  CHECK(folder.names() == std::set<std::string>{"report.html"});
   CHECK_THROWS_AS(write_report("/nonexistent/report.html", example()), IoError);
 }
 

@@ -1,13 +1,11 @@
 #include "unet/tensorboard.h"
 
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "engine/checksum.h"
 #include "kernels/error.h"
 #include "tests/catch.h"
-#include "tests/temporary_directory.h"
+#include "tests/temporary_folder.h"
 
 namespace unet {
 namespace {
@@ -24,9 +22,7 @@ std::string hex(std::string_view bytes) {
 
 /// Payloads of an event file.
 std::vector<std::string> records_of(const std::filesystem::path& path) {
-  std::ostringstream stream;
-  stream << std::ifstream(path, std::ios::binary).rdbuf();
-  const std::string bytes = stream.str();
+  const std::string bytes = test::read_text(path);
   std::vector<std::string> payloads;
   for (size_t at = 0; at < bytes.size();) {
     uint64_t length = 0;
@@ -50,8 +46,8 @@ TEST_CASE("tensorboard: records are framed with lengths and masked checksums") {
 }
 
 TEST_CASE("tensorboard: a file starts with its version and the start of the session") {
-  const TemporaryDirectory directory;
-  TensorBoardWriter writer(directory.path(), 7);
+  const test::TemporaryFolder folder;
+  TensorBoardWriter writer(folder.path(), 7);
   writer.write(7, {{"loss/train", 2}, {"learning rate", 1e-3}});
   CHECK(writer.path().filename().string().find("events.out.tfevents.") == 0);
   const std::vector<std::string> records = records_of(writer.path());

@@ -3,20 +3,13 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
-#include <sstream>
 
 #include "kernels/error.h"
 #include "tests/catch.h"
-#include "tests/temporary_directory.h"
+#include "tests/temporary_folder.h"
 
 namespace unet {
 namespace {
-
-std::string read_text(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 void append_text(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::app) << text; }
 
@@ -39,8 +32,8 @@ void write_steps(TrainingLog& log, int64_t begin, int64_t end, double loss) {
 }  // namespace
 
 TEST_CASE("training log: every record reads back") {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path("log.jsonl");
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "log.jsonl";
   {
     TrainingLog log(path);
     log.write(session(0));
@@ -76,12 +69,12 @@ TEST_CASE("training log: every record reads back") {
 }
 
 TEST_CASE("training log: one line a record, readable while it is open") {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path("log.jsonl");
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "log.jsonl";
   TrainingLog log(path);
   log.write(session(0));
   write_steps(log, 0, 3, 1);
-  const std::string text = read_text(path);
+  const std::string text = test::read_text(path);
   CHECK(std::count(text.begin(), text.end(), '\n') == 4);
   CHECK(text.back() == '\n');
   CHECK(text.find(
@@ -92,8 +85,8 @@ TEST_CASE("training log: one line a record, readable while it is open") {
 }
 
 TEST_CASE("training log: values that are not finite become NaN") {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path("log.jsonl");
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "log.jsonl";
   TrainingLog log(path);
   log.write(StepRecord{.step = 0,
                        .loss = std::numeric_limits<double>::quiet_NaN(),
@@ -105,36 +98,36 @@ TEST_CASE("training log: values that are not finite become NaN") {
 }
 
 TEST_CASE("training log: text that is not UTF-8 still makes a line") {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path("log.jsonl");
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "log.jsonl";
   TrainingLog log(path);
   log.write(EndRecord{.reason = "cannot read \xff.tif", .exit_code = 4});
   CHECK(read_training_log(path).end->reason == "cannot read \xef\xbf\xbd.tif");
 }
 
 TEST_CASE("training log: a torn last line is ignored, and cut off before more is written") {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path("log.jsonl");
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "log.jsonl";
   {
     TrainingLog log(path);
     write_steps(log, 0, 3, 1);
   }
-  const std::string complete = read_text(path);
+  const std::string complete = test::read_text(path);
   const std::string torn = R"({"event":"step","step":3,"lo)";
   for (size_t length = 1; length <= torn.size(); ++length) {
     std::ofstream(path) << complete << torn.substr(0, length);
     CHECK(read_training_log(path).steps.size() == 3);
     { const TrainingLog log(path); }
-    CHECK(read_text(path) == complete);
+    CHECK(test::read_text(path) == complete);
   }
   std::ofstream(path) << torn;  // torn in the very first line
   { const TrainingLog log(path); }
-  CHECK(read_text(path).empty());
+  CHECK(test::read_text(path).empty());
 }
 
 TEST_CASE("training log: a resumed session replaces what came after its checkpoint") {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path("log.jsonl");
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "log.jsonl";
   {
     TrainingLog log(path);
     log.write(session(0));
@@ -164,8 +157,8 @@ TEST_CASE("training log: a resumed session replaces what came after its checkpoi
 }
 
 TEST_CASE("training log: a step that occurs twice counts once, the later one") {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path("log.jsonl");
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "log.jsonl";
   TrainingLog log(path);
   write_steps(log, 0, 5, 1);
   write_steps(log, 3, 6, 2);
@@ -176,8 +169,8 @@ TEST_CASE("training log: a step that occurs twice counts once, the later one") {
 }
 
 TEST_CASE("training log: a damaged line is a DataError with file and line") {
-  const TemporaryDirectory directory;
-  const std::string path = directory.path("log.jsonl");
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "log.jsonl";
   for (const char* bad : {"not json", "[]", "{}", R"({"event":"party"})", R"({"event":"step","step":"one"})",
                           R"({"event":"step","step":1})", "\xff"}) {
     INFO(bad);
