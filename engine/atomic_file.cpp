@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <regex>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -32,6 +31,17 @@ auto retry(Call call) {
 std::string temporary_name(const fs::path& path) {
   static std::atomic<unsigned> count{0};
   return concat(".", path.filename().string().substr(0, 200), ".", getpid(), "-", ++count, ".tmp");
+}
+
+bool is_temporary_name(std::string_view name) {
+  if (!name.starts_with('.') || !name.ends_with(".tmp")) return false;
+  name = name.substr(1, name.size() - 5);
+  const size_t dot = name.rfind('.'), dash = name.rfind('-');
+  if (dot == name.npos || dash == name.npos || dot == 0 || dash < dot) return false;
+  const auto is_number = [](std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  };
+  return is_number(name.substr(dot + 1, dash - dot - 1)) && is_number(name.substr(dash + 1));
 }
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : "."; }
@@ -134,12 +144,11 @@ void AtomicFile::commit() {
 }
 
 int remove_abandoned_files(const fs::path& folder) {
-  static const std::regex pattern(R"(\..+\.[0-9]+-[0-9]+\.tmp)");
   int count = 0;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    if (std::regex_match(name, pattern) && fs::remove(entry->path(), error)) ++count;
+    if (is_temporary_name(name) && fs::remove(entry->path(), error)) ++count;
     if (error) break;
   }
   if (error) throw IoError(concat("clean ", folder, ": ", error.message()));

@@ -234,7 +234,8 @@ TEST_CASE("atomic_file: a process killed at any call leaves the earlier or the c
 
 TEST_CASE("atomic_file: only files of its own making count as abandoned") {
   const TemporaryFolder folder;
-  const Names kept{"a.tmp", ".hidden", ".a.tmp", ".a.12-.tmp", "a.12-1.tmp", ".a.12-1.tmp2"};
+  const Names kept{".tmp",      "a.tmp",    ".hidden",    ".a.tmp",     ".12-1.tmp",
+                   ".a.-1.tmp", ".a.1.tmp", ".a.12-.tmp", "a.12-1.tmp", ".a.12-1.tmp2"};
   for (const std::string& name : kept) write_text(folder / name, "");
   write_text(folder / ".model.safetensors.12-1.tmp", "");
   CHECK(remove_abandoned_files(folder.path()) == 1);
