@@ -132,7 +132,7 @@ void require_same_shape(const char* op, const char* name, const View<T>& v, cons
 template <class T>
 void require_present(const char* op, const char* name, const View<T>& v) {
   if (!v) throw ShapeError(concat(op, ": ", name, ": expected data, got none"));
-  constexpr int64_t limit = int64_t{1} << 40;
+  constexpr int64_t limit = (int64_t{1} << 40) - 1;
   const bool positive = v.n > 0 && v.h > 0 && v.w > 0 && v.c > 0;
   if (!positive || v.n > limit / v.h || v.n * v.h > limit / v.w || v.n * v.h * v.w > limit / v.c) {
     throw ShapeError(

@@ -34,16 +34,23 @@ inline std::ostream& operator<<(std::ostream& out, const Shape& s) {
 }
 
 /// How an operand is stored. The crops are windows into a larger image, so their rows do not touch.
-enum class Layout : uint8_t { nhwc, blocked, nhwc_crop, blocked_crop };
+enum class Storage : uint8_t { nhwc, blocked, nhwc_crop, blocked_crop };
 
-inline constexpr std::array kLayouts{Layout::nhwc, Layout::blocked, Layout::nhwc_crop, Layout::blocked_crop};
+inline constexpr std::array kStorages{Storage::nhwc, Storage::blocked, Storage::nhwc_crop, Storage::blocked_crop};
 
-inline std::ostream& operator<<(std::ostream& out, Layout layout) {
+inline std::ostream& operator<<(std::ostream& out, Storage storage) {
   constexpr std::array names{"nhwc", "blocked", "nhwc crop", "blocked crop"};
-  return out << names[static_cast<size_t>(layout)];
+  return out << names[static_cast<size_t>(storage)];
 }
 
 inline constexpr std::array kTargets{Target::reference, Target::cpu};
+
+/// f of every value.
+template <class F>
+std::vector<double> mapped(std::vector<double> values, F f) {
+  for (double& v : values) v = f(v);
+  return values;
+}
 
 /// Channel counts around the block of 16.
 inline constexpr std::array<int64_t, 10> kChannels{1, 2, 3, 5, 8, 15, 16, 17, 31, 33};
@@ -65,9 +72,9 @@ template <class T>
 class Buffer {
  public:
   /// An output: poison everywhere.
-  Buffer(Layout layout, Shape shape) : shape_(shape) {
-    const bool is_crop = layout == Layout::nhwc_crop || layout == Layout::blocked_crop;
-    const bool is_blocked = layout == Layout::blocked || layout == Layout::blocked_crop;
+  Buffer(Storage storage, Shape shape) : shape_(shape) {
+    const bool is_crop = storage == Storage::nhwc_crop || storage == Storage::blocked_crop;
+    const bool is_blocked = storage == Storage::blocked || storage == Storage::blocked_crop;
     const int64_t top = is_crop ? 1 : 0, left = is_crop ? 2 : 0;
     const int64_t rows = shape.h + 2 * top, columns = shape.w + 2 * left - (is_crop ? 1 : 0);
     const int64_t stored_c = is_blocked ? round_up(shape.c, kChannelBlock) : shape.c;
@@ -79,7 +86,7 @@ class Buffer {
   }
 
   /// An input that holds `values`, with zeros in the channel padding.
-  Buffer(Layout layout, Shape shape, const Values& values) : Buffer(layout, shape) { assign(values); }
+  Buffer(Storage storage, Shape shape, const Values& values) : Buffer(storage, shape) { assign(values); }
 
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -250,6 +257,15 @@ inline double dot(const Values& a, const Values& b) {
   double sum = 0;
   for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
   return sum;
+}
+
+/// f(threads) is the same, to the last bit, for every number of threads.
+inline void require_thread_independent(const std::function<Values(int)>& f) {
+  const Values expected = f(1);
+  for (const int threads : {2, 3, 5}) {
+    CAPTURE(threads);
+    require_equal(f(threads), expected);
+  }
 }
 
 /// The operation refuses with an Exception whose text holds every one of `parts`.
