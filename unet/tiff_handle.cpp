@@ -10,6 +10,11 @@
 #include "unet/image_source.h"
 
 namespace unet {
+namespace {
+
+constexpr const char* kReadMode = "rmc";  // m: no memory mapping, c: strips as the file has them, not chopped up
+
+}  // namespace
 
 /// What libtiff's callbacks see. They are called from C, so nothing may throw through them.
 struct TiffHandle::Stream {
@@ -83,12 +88,12 @@ struct TiffHandle::Stream {
 
 TiffHandle::TiffHandle(const engine::InputFile& file) : stream_(std::make_unique<Stream>()) {
   stream_->input = &file;
-  open(file.path().string(), "rm");
+  open(file.path().string(), kReadMode);
 }
 
 TiffHandle::TiffHandle(engine::AtomicFile& file, Mode mode) : stream_(std::make_unique<Stream>()) {
   stream_->output = &file;
-  open(file.path().string(), mode == Mode::read_back ? "rm" : mode == Mode::write_big ? "w8m" : "wm");
+  open(file.path().string(), mode == Mode::read_back ? kReadMode : mode == Mode::write_big ? "w8m" : "wm");
 }
 
 void TiffHandle::open(const std::string& name, const char* mode) {
