@@ -7,6 +7,7 @@
 
 #include "kernels/error.h"
 #include "unet/html.h"
+#include "unet/readable.h"
 
 namespace unet {
 namespace {

@@ -1,9 +1,6 @@
 #include "unet/config.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <type_traits>
 
 #include "unet/config_fields.h"
@@ -77,20 +74,6 @@ std::string_view preset_text(std::string_view name) {
     known += concat(known.empty() ? "" : ", ", preset);
   }
   throw ConfigError(concat("preset: expected one of ", known, ", got ", name));
-}
-
-double parse_duration(std::string_view text) {
-  double number = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-  constexpr std::array<std::pair<std::string_view, double>, 5> kUnits{
-      {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}}};
-  const auto* found =
-      std::find_if(kUnits.begin(), kUnits.end(), [&](const auto& entry) { return entry.first == unit; });
-  if (status != std::errc() || found == kUnits.end() || !(number >= 0) || !std::isfinite(number)) {
-    throw ConfigError(concat("duration: expected a number with s, m, h or d, such as 30m, got ", text));
-  }
-  return number * found->second;
 }
 
 }  // namespace unet

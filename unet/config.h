@@ -201,7 +201,4 @@ void apply_setting(TrainingConfig& config, std::string_view setting);
 /// Every key and its value, in TOML that apply_toml() reads back to an equal configuration.
 std::string to_toml(const TrainingConfig& config);
 
-/// Seconds of "90", "90s", "30m", "1.5h" or "2d". Throws ConfigError.
-double parse_duration(std::string_view text);
-
 }  // namespace unet

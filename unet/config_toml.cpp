@@ -15,6 +15,7 @@
 
 #include "unet/config.h"
 #include "unet/config_fields.h"
+#include "unet/readable.h"
 
 namespace unet {
 namespace {
@@ -95,22 +96,6 @@ std::string write(const std::vector<double>& values) {
 template <NamedEnum E>
 std::string write(E value) {
   return concat('"', name_of(value), '"');
-}
-
-/// Levenshtein distance: single-character edits between two texts.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
 }
 
 /// The valid key that `key` most probably means; a bare field name ("lr") finds its section.

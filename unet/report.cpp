@@ -9,6 +9,7 @@
 #include "unet/embedded_text.h"
 #include "unet/html.h"
 #include "unet/output_file.h"
+#include "unet/readable.h"
 
 namespace unet {
 namespace {

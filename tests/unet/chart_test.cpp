@@ -54,31 +54,6 @@ TEST_CASE("html: base64 test vectors") {
   CHECK(base64("\xff\xfe\xfd") == "//79");
 }
 
-TEST_CASE("html: numbers for people") {
-  CHECK(number_text(0) == "0");
-  CHECK(number_text(0.93921) == "0.9392");
-  CHECK(number_text(0.0005, 3) == "0.0005");
-  CHECK(number_text(1) == "1");
-  CHECK(number_text(-2.5) == "-2.5");
-  CHECK(number_text(123456) == "123,456");
-  CHECK(number_text(-1234567, 15) == "-1,234,567");
-  CHECK(number_text(1234.5, 5) == "1,234.5");
-  CHECK(number_text(3.1e-5) == "3.1e-05");
-  CHECK(number_text(1e20) == "1e+20");
-  CHECK(number_text(kNan) == "-");
-  CHECK(number_text(-std::numeric_limits<double>::infinity()) == "-infinity");
-}
-
-TEST_CASE("html: durations for people") {
-  CHECK(duration_text(0) == "0.0 s");
-  CHECK(duration_text(0.0654) == "65 ms");
-  CHECK(duration_text(4.24) == "4.2 s");
-  CHECK(duration_text(59) == "59 s");
-  CHECK(duration_text(200) == "3 min 20 s");
-  CHECK(duration_text(3725) == "1 h 02 min");
-  CHECK(duration_text(kNan) == "-");
-}
-
 TEST_CASE("chart: thinning keeps means and extremes, and leaves NaN out") {
   const auto thinned = thin_out(points_of({1, 3, kNan, 5, kNan, kNan}), 3);
   REQUIRE(thinned.size() == 3);
