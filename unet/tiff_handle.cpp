@@ -12,7 +12,8 @@
 namespace unet {
 namespace {
 
-constexpr const char* kReadMode = "rmc";  // m: no memory mapping, c: strips as the file has them, not chopped up
+// h: the header only, no directory yet; m: no memory mapping; c: strips as the file has them, not chopped up
+constexpr const char* kReadMode = "rhmc";
 
 }  // namespace
 
