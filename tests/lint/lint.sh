@@ -47,12 +47,17 @@ layers() {
   done < <(cpp_files | search '^ *# *include *"')
 }
 
-# Only what C++ and the operating system bring may be asked of whoever includes an installed header. TREE: the include
-# folder of an installation.
+# An installed header includes what C++, the operating system or the installation itself bring, and no other library.
+# TREE: the folder of the installed headers.
 leaks() {
+  local file line include
   [[ -n $(echo ./**/*.h) ]] || echo ".: no installed header"
   find . -name '*.h' | search '^ *# *include *<[^>]*(/|dnnl|tiff|png|toml|nlohmann|CLI|spdlog|omp|catch)[^>]*>' |
     grep -vE '<sys/' || true
+  while IFS=: read -r file line include; do
+    include=${include#*\"}
+    [[ -f ${include%%\"*} ]] || echo "$file:$line: includes \"${include%%\"*}\", which is not installed"
+  done < <(find . -name '*.h' | search '^ *# *include *"')
 }
 
 # The project speaks of itself alone.

@@ -74,6 +74,8 @@ echo '#include <nlohmann/json.hpp>' >"$scratch/include/unet/a.h"
 expect leaks ./unet/a.h:1 "$scratch/include"
 echo '#include <tiffio.h>' >"$scratch/include/unet/a.h"
 expect leaks ./unet/a.h:1 "$scratch/include"
+echo '#include "unet/private.h"' >"$scratch/include/unet/a.h"
+expect leaks ./unet/a.h:1 "$scratch/include"
 
 if "$lint" no_such_rule 2>/dev/null || "$lint" layers "$scratch/include" 2>/dev/null; then
   echo "FAILED: wrong usage passes"
