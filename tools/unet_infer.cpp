@@ -1,0 +1,190 @@
+// unet_infer: segments images with a trained model.
+#include <iostream>
+
+#include "engine/device.h"
+#include "kernels/error.h"
+#include "tools/cli.h"
+#include "tools/progress.h"
+#include "tools/signals.h"
+#include "unet/inputs.h"
+#include "unet/readable.h"
+#include "unet/segmentation.h"
+
+namespace unet::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct InferOptions {
+  CommonOptions common;
+  std::string model, input, output;
+  std::vector<std::string> write{"probability"};
+  std::string averaging = "none";
+  std::string tile = "auto";
+  std::string max_memory;
+  bool exact = false;
+  int connectivity = 4;
+  SegmentationOptions segmentation;
+};
+
+void add_options(CLI::App& app, InferOptions& options) {
+  app.add_option("--model", options.model, "Model that unet_train wrote")
+      ->required()
+      ->type_name("FILE")
+      ->group("Files");
+  app.add_option("--input", options.input, "Images: a TIFF or PNG file, a folder or a quoted glob")
+      ->required()
+      ->type_name("PATH")
+      ->group("Files");
+  app.add_option("--output", options.output,
+                 "Result file for one input and one kind of result; otherwise a folder for NAME_probability.tif, "
+                 "NAME_classes.tif, NAME_instances.tif, NAME_overlay.png, NAME_objects.csv")
+      ->required()
+      ->type_name("PATH")
+      ->group("Files");
+  app.add_option("--write", options.write, "Results, with commas: probability, classes, instances, overlay, objects")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"probability", "classes", "instances", "overlay", "objects"}).description(""))
+      ->type_name("KIND,...")
+      ->capture_default_str()
+      ->group("Results");
+  app.add_option("--threshold", options.segmentation.threshold,
+                 "Two classes: probability of the last one from which a pixel belongs to it")
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->type_name("0..1")
+      ->capture_default_str()
+      ->group("Results");
+  app.add_option("--min-area", options.segmentation.min_area_px, "Leave out smaller instances")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->type_name("PX")
+      ->capture_default_str()
+      ->group("Results");
+  app.add_option("--connectivity", options.connectivity, "Neighbours that join pixels to an instance")
+      ->check(CLI::IsMember({4, 8}).description(""))
+      ->type_name("4|8")
+      ->capture_default_str()
+      ->group("Results");
+  app.add_option("--tta", options.averaging,
+                 "Average over flipped (flips: 4) or also turned (d4: 8) versions of each tile")
+      ->check(CLI::IsMember({"none", "flips", "d4"}).description(""))
+      ->type_name("none|flips|d4")
+      ->capture_default_str()
+      ->group("Computing");
+  app.add_option("--tile", options.tile, "Side of the input tiles; auto: the fastest one that fits into memory")
+      ->type_name("auto|PX")
+      ->capture_default_str()
+      ->group("Computing");
+  app.add_option("--max-memory", options.max_memory, "Memory to use, such as 4GiB [half of the machine's]")
+      ->type_name("SIZE")
+      ->group("Computing");
+  app.add_flag("--exact", options.exact, "Results that do not depend on tiles, bit for bit; slower")
+      ->group("Computing");
+  add_common_options(app, options.common);
+  app.footer(
+      "Example: cells of all pages, as a label image and a table, averaged over eight symmetries\n"
+      "  unet_infer --model run/model.safetensors --input stack.tif --output results --write instances,objects --tta "
+      "d4\n\n"
+      "Exit codes: 0 done, 2 usage, 3 data (the other images of a folder are still done), 4 files, 5 memory, 7 model,\n"
+      "130 or 143 stopped by a signal (finished files stay).");
+}
+
+int64_t parse_tile(const std::string& text) {
+  if (text == "auto") return 0;
+  int64_t side = 0;
+  if (!CLI::detail::lexical_cast(text, side) || side < 1) {
+    throw ConfigError(concat("--tile: expected auto or a side in px, got ", text));
+  }
+  return side;
+}
+
+SegmentationOptions resolve(const InferOptions& options) {
+  SegmentationOptions resolved = options.segmentation;
+  resolved.outputs.clear();
+  for (const std::string& kind : options.write) resolved.outputs.push_back(parse_enum<Output>("--write", kind));
+  if (!options.max_memory.empty()) resolved.max_memory_bytes = parse_bytes(options.max_memory);
+  resolved.connectivity = static_cast<Connectivity>(options.connectivity);
+  const int64_t side = parse_tile(options.tile);
+  resolved.inference.tile = {side, side};
+  resolved.inference.precision = options.common.precision == "bf16" ? DType::bf16 : DType::f32;
+  resolved.inference.averaging = options.averaging == "d4"      ? Averaging::d4
+                                 : options.averaging == "flips" ? Averaging::flips
+                                                                : Averaging::none;
+  return resolved;
+}
+
+/// Result files of each input. Throws ConfigError where two inputs would write the same file.
+std::vector<std::vector<fs::path>> result_files(const std::vector<fs::path>& inputs, const InferOptions& options,
+                                                const SegmentationOptions& segmentation) {
+  if (inputs.size() == 1 && segmentation.outputs.size() == 1 && !fs::is_directory(options.output)) {
+    return {{options.output}};
+  }
+  std::vector<std::vector<fs::path>> files;
+  std::map<fs::path, fs::path> taken;  // result -> input
+  for (const fs::path& input : inputs) {
+    files.emplace_back();
+    for (const Output output : segmentation.outputs) {
+      const fs::path file = output_path(options.output, input, output);
+      const auto [other, is_new] = taken.emplace(file, input);
+      if (!is_new) {
+        throw ConfigError(concat("--output: ", other->second.string(), " and ", input.string(), " would both write ",
+                                 file.string(), "; segment them separately"));
+      }
+      files.back().push_back(file);
+    }
+  }
+  std::error_code error;
+  fs::create_directories(options.output, error);
+  if (error) throw IoError(concat("--output: cannot make folder ", options.output, ": ", error.message()));
+  return files;
+}
+
+int infer(const InferOptions& options) {
+  catch_stop_signals();
+  const SegmentationOptions segmentation = resolve(options);
+  const std::vector<fs::path> inputs = list_image_files(options.input);
+  const std::vector<std::vector<fs::path>> files = result_files(inputs, options, segmentation);
+
+  const auto device = engine::Device::make(
+      {.threads = options.common.threads,
+       .convolution = options.exact ? kernels::ConvolutionMode::direct : kernels::ConvolutionMode::fast});
+  const Model model = load_model(options.model, device);
+  if (!options.common.quiet) std::cout << "device: cpu, " << device->context().threads << " threads" << std::endl;
+
+  Progress progress(Progress::standard_error(options.common.quiet));
+  int refused = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto show = [&](int64_t done, int64_t total) {
+      throw_if_stopped();
+      const double part = static_cast<double>(done) / static_cast<double>(std::max<int64_t>(total, 1));
+      progress.update((static_cast<double>(i) + part) / static_cast<double>(inputs.size()),
+                      concat(inputs[i].filename().string(), "  tile ", done, " of ", total));
+    };
+    try {
+      throw_if_stopped();
+      segment_file(model, inputs[i], files[i], segmentation, show);
+    } catch (const DataError& error) {
+      if (inputs.size() == 1) throw;
+      ++refused;
+      progress.clear();
+      std::cerr << "unet_infer: skipped: " << error.what() << std::endl;
+      continue;
+    }
+    progress.clear();
+    if (options.common.quiet) continue;
+    for (const fs::path& file : files[i]) std::cout << file.string() << std::endl;
+  }
+  if (refused > 0) throw DataError(concat(refused, " of ", inputs.size(), " images were skipped"));
+  return kDone;
+}
+
+}  // namespace
+}  // namespace unet::tools
+
+int main(int argc, char** argv) {
+  using namespace unet::tools;
+  CLI::App app("Segments images with a trained U-Net.", "unet_infer");
+  InferOptions options;
+  add_options(app, options);
+  return run_program(app, argc, argv, [&] { return infer(options); });
+}
