@@ -99,12 +99,15 @@ operations() {
 
 # A source file that no list names is not built, and a test so forgotten never fails.
 listed() {
-  local file name
-  for file in engine/*.cpp unet/*.cpp tests/{engine,unet,tools}/*.cpp; do
+  local file name list
+  for file in kernels/cpu/*.cpp engine/*.cpp unet/*.cpp tools/*.cpp tests/{kernels,engine,unet,tools}/*.cpp; do
+    list=${file%%/*}/CMakeLists.txt
+    name=${file#*/}
+    grep -qE "(^|[^[:alnum:]_/])${name//./\\.}" "$list" && continue
     name=$(basename "$file")
-    [[ $file == tests/* ]] && name=$(basename "$(dirname "$file")")/$name
-    grep -qE "(^|[^[:alnum:]_])${name//./\\.}" "${file%%/*}/CMakeLists.txt" ||
-      echo "$file:1: missing in ${file%%/*}/CMakeLists.txt"
+    name=${name%.cpp}
+    [[ $file == */kernels/* || $file == kernels/* ]] && grep -qw "${name%_test}" kernels/ops.cmake && continue
+    echo "$file:1: missing in $list"
   done
 }
 

@@ -52,8 +52,10 @@ plant unfinished unet/planted.cpp "// TO""DO: later" unet/planted.cpp:1
 plant unfinished tools/planted.sh "# FIX""ME" tools/planted.sh:1
 plant silent kernels/planted.cpp '  std::cerr << 1;' kernels/planted.cpp:1
 plant silent unet/planted.h '  exit(1);' unet/planted.h:1
+plant listed kernels/cpu/planted.cpp '' kernels/cpu/planted.cpp:1
 plant listed engine/planted.cpp '' engine/planted.cpp:1
 plant listed unet/planted.cpp '' unet/planted.cpp:1
+plant listed tests/kernels/planted_test.cpp '' tests/kernels/planted_test.cpp:1
 plant listed tests/engine/planted_test.cpp '' tests/engine/planted_test.cpp:1
 plant format engine/planted.cpp 'int  a;' engine/planted.cpp:1
 plant size unet/planted.cpp "$(printf '\\n%.0s' {1..600})" unet/planted.cpp:60
