@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/rows.h"
 
 namespace unet::kernels {
@@ -57,12 +58,10 @@ void drop(const Mask& mask, const Runs<T>& runs) {
       const uint32_t* draw = word + 4 * span * r + start_of(r) % 4;
       const T* x = runs.x + (first + r) * runs.x_stride;
       T* y = runs.y + (first + r) * runs.y_stride;
-      cpu::with_lanes(runs.lanes, [&](auto lanes) {
-#pragma omp simd
-        for (int64_t i = 0; i < lanes; ++i) {
-          const float value = static_cast<float>(x[i]) * mask.scale;
-          y[i] = draw[i] >> 8 >= mask.threshold ? value : 0.0F;
-        }
+      cpu::with_lanes(runs.lanes, [&](int64_t lanes) {
+        const auto words = cpu::load(draw, kChannelBlock);
+        const cpu::Float16Lanes kept = cpu::load(x, lanes) * mask.scale, zero{};
+        cpu::store((words >> 8) >= mask.threshold ? kept : zero, y, lanes);
       });
     }
   }

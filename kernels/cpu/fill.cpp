@@ -7,15 +7,16 @@ namespace unet::kernels {
 template <class T>
 void execute(Cpu, const Context& context, const Fill<T>& op) {
   const View<T>& y = op.y;
+  const T value = op.value;  // a local, which the stores cannot change
   cpu::for_each_row(context, cpu::Rows(y), y.size(), [&](const cpu::Row& row) {
     const int64_t lanes = std::min(row.lanes, y.c - row.c);
     if (lanes == y.stride_w) {
-      std::fill_n(row.of(y), y.w * lanes, op.value);
+      std::fill_n(row.of(y), y.w * lanes, value);
       return;
     }
     for (int64_t w = 0; w < y.w; ++w) {
       T* pixel = row.of(y) + w * y.stride_w;
-      std::fill_n(pixel, lanes, op.value);
+      std::fill_n(pixel, lanes, value);
       cpu::clear_padding(y, pixel, lanes);
     }
   });

@@ -1,52 +1,46 @@
 #include "kernels/max_pool2d.h"
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/rows.h"
 
 namespace unet::kernels {
 namespace {
 
-/// One output pixel: the maximum of four input pixels and where it came from, lane by lane.
-template <class T, class Lanes>
-void pool_pixel(Lanes lanes, const T* top, const T* bottom, int64_t next, T* y, uint8_t* code) {
-  const auto best_of = [=](int64_t i, int32_t& best_code) {
-    float best = top[i];
-    const auto challenge = [&](float x, int32_t x_code) {
-      const bool is_greater = !(x <= best) & (best == best);  // so the first NaN wins
+using cpu::Float16Lanes;
+using cpu::Int16Lanes;
+
+/// One output pixel: the maximum of four input pixels and where it came from.
+template <class T>
+void pool_pixel(int64_t lanes, const T* top, const T* bottom, int64_t next, T* y, uint8_t* code) {
+  for (int64_t i = 0; i < lanes; i += kChannelBlock) {
+    const int64_t count = std::min(kChannelBlock, lanes - i);
+    Float16Lanes best = cpu::load(top + i, count);
+    Int16Lanes best_code{};
+    const auto challenge = [&](const T* pixel, int32_t pixel_code) {
+      const Float16Lanes x = cpu::load(pixel + i, count);
+      const Int16Lanes is_greater = ~(x <= best) & (best == best);  // so the first NaN wins
       best = is_greater ? x : best;
-      best_code = is_greater ? x_code : best_code;
+      best_code = is_greater ? Int16Lanes{} + pixel_code : best_code;
     };
-    challenge(top[next + i], 1);
-    challenge(bottom[i], 2);
-    challenge(bottom[next + i], 3);
-    return best;
-  };
-  if (code == nullptr) {
-#pragma omp simd
-    for (int64_t i = 0; i < lanes; ++i) {
-      int32_t unused = 0;
-      y[i] = best_of(i, unused);
-    }
-    return;
-  }
-#pragma omp simd
-  for (int64_t i = 0; i < lanes; ++i) {
-    int32_t best_code = 0;
-    y[i] = best_of(i, best_code);
-    code[i] = static_cast<uint8_t>(best_code);
+    challenge(top + next, 1);
+    challenge(bottom, 2);
+    challenge(bottom + next, 3);
+    cpu::store(best, y + i, count);
+    if (code) cpu::store(best_code, code + i, count);
   }
 }
 
 /// Four input pixels' gradients from one output pixel's.
-template <class T, class Lanes>
-void spread_pixel(Lanes lanes, const T* dy, const uint8_t* code, T* top, T* bottom, int64_t next) {
-#pragma omp simd
-  for (int64_t i = 0; i < lanes; ++i) {
-    const float g = dy[i];
-    const int32_t k = code[i];
-    top[i] = k == 0 ? g : 0.0F;
-    top[next + i] = k == 1 ? g : 0.0F;
-    bottom[i] = k == 2 ? g : 0.0F;
-    bottom[next + i] = k == 3 ? g : 0.0F;
+template <class T>
+void spread_pixel(int64_t lanes, const T* dy, const uint8_t* code, T* top, T* bottom, int64_t next) {
+  for (int64_t i = 0; i < lanes; i += kChannelBlock) {
+    const int64_t count = std::min(kChannelBlock, lanes - i);
+    const Float16Lanes g = cpu::load(dy + i, count), zero{};
+    const Int16Lanes k = cpu::load(code + i, count);
+    cpu::store(k == 0 ? g : zero, top + i, count);
+    cpu::store(k == 1 ? g : zero, top + next + i, count);
+    cpu::store(k == 2 ? g : zero, bottom + i, count);
+    cpu::store(k == 3 ? g : zero, bottom + next + i, count);
   }
 }
 

@@ -38,15 +38,17 @@ class Rows {
         is_padded_(v.is_blocked() && ((!others || others.is_blocked()) && ...)),
         group_(v.is_nhwc() && ((!others || others.is_nhwc()) && ...) ? v.c : kChannelBlock),
         groups_(ceil_div(v.c, group_)),
+        is_mixed_(!is_padded_ && group_ != v.c),
         count_(v.n * groups_ * v.h) {}
 
   int64_t count() const { return count_; }
 
   Row operator[](int64_t index) const {
-    const int64_t c = index / h_ % groups_ * group_;
+    // Rows of a blocked image follow one another; of a mixture, all channels of a row do, which stay in the cache.
+    const int64_t c = (is_mixed_ ? index % groups_ : index / h_ % groups_) * group_;
     return {.index = index,
             .n = index / h_ / groups_,
-            .h = index % h_,
+            .h = is_mixed_ ? index / groups_ % h_ : index % h_,
             .c = c,
             .lanes = is_padded_ ? kChannelBlock : std::min(group_, c_ - c)};
   }
@@ -54,7 +56,9 @@ class Rows {
  private:
   int64_t h_, c_;
   bool is_padded_;
-  int64_t group_, groups_, count_;
+  int64_t group_, groups_;
+  bool is_mixed_;
+  int64_t count_;
 };
 
 /// Calls visit(row) for every row, in parallel. `elements` is the work as a whole.
@@ -95,11 +99,13 @@ void map_elements(const Context& context, F f, const View<Y>& y, const View<cons
       map_run(y.w * row.lanes, f, row.of(y), row.of(x)...);
       return;
     }
-    for (int64_t w = 0; w < y.w; ++w) {
-      Y* pixel = row.of(y) + w * y.stride_w;
-      map_run(row.lanes, f, pixel, (row.of(x) + w * x.stride_w)...);
-      clear_padding(y, pixel, row.lanes);
-    }
+    with_lanes(row.lanes, [&](int64_t lanes) {
+      for (int64_t w = 0; w < y.w; ++w) {
+        Y* pixel = row.of(y) + w * y.stride_w;
+        map_run(lanes, f, pixel, (row.of(x) + w * x.stride_w)...);
+        clear_padding(y, pixel, lanes);
+      }
+    });
   });
 }
 

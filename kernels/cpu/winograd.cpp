@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
+#include <optional>
 
+#include "kernels/cpu/winograd_filter.h"
 #include "kernels/cpu/winograd_gemm.h"
 #include "kernels/cpu/winograd_tiles.h"
 #include "kernels/cpu/winograd_transform.h"
@@ -25,96 +28,16 @@ namespace {
 // Many: all threads share one larger block, lest U be streamed too often, and divide transforms and output channels.
 // U is transformed once per call where it is small, else anew for each block (K x C x 9 floats are read instead of
 // K x C x 36), 128 input channels at a time.
-constexpr int64_t kRows = 14, kVectors = 2;          // register tile: tiles x vectors of output channels
-constexpr int64_t kChunk = kVectors * kLanes;        // output channels of one pass
-constexpr int64_t kDepth = 128;                      // input channels of one pass
-constexpr int64_t kPrivateFloats = (512 << 10) / 4;  // V of a thread's own block
-constexpr int64_t kMinPrivateTiles = 2 * kRows, kMaxPrivateTiles = 6 * kRows;
-constexpr int64_t kSharedFloats = (10 << 20) / 4;  // V of a shared block
+constexpr int64_t kRows = 14;                    // tiles in a register tile
+constexpr int64_t kPair = kVectors * kLanes;     // output channels in a register tile
+constexpr int64_t kDepth = 128;                  // input channels of a register tile: 16 KiB of U stay in L1
+constexpr int64_t kFewTiles = 32;                // below, a packed filter pays
+constexpr int64_t kOwnFloats = (512 << 10) / 4;  // V of a thread's own block
+constexpr int64_t kMinOwnTiles = 2 * kRows, kMaxOwnTiles = 6 * kRows;
+constexpr int64_t kSharedFloats = (8 << 20) / 4;  // V of a shared block
 constexpr int64_t kMinSharedTiles = 4 * kRows;
-constexpr int64_t kSharedTiles = 8 * kRows;             // of a task in a shared block
-constexpr int64_t kWholeFilterFloats = (10 << 20) / 4;  // U that is transformed once per call
-constexpr int64_t kFewTiles = 32;                       // below, a packed filter pays
-constexpr int64_t kSkew = kLanes;                       // keeps 36 points out of one cache set
-
-/// Where the transformed filter lies: [chunk][depth part][point][channel][vector][16].
-struct FilterLayout {
-  int64_t input_blocks, output_blocks;
-
-  FilterLayout(int64_t inputs, int64_t outputs)
-      : input_blocks(ceil_div(inputs, kLanes)), output_blocks(ceil_div(outputs, kLanes)) {}
-  int64_t chunks() const { return ceil_div(output_blocks, kVectors); }
-  int64_t parts() const { return ceil_div(input_blocks * kLanes, kDepth); }
-  int64_t vectors(int64_t chunk) const { return std::min(kVectors, output_blocks - chunk * kVectors); }
-  int64_t depth(int64_t part) const { return std::min(kDepth, input_blocks * kLanes - part * kDepth); }
-  int64_t point_stride(int64_t chunk, int64_t part) const { return depth(part) * vectors(chunk) * kLanes + kSkew; }
-  int64_t part_size() const { return kPoints * (std::min(kDepth, input_blocks * kLanes) * kChunk + kSkew); }
-  int64_t offset(int64_t chunk, int64_t part) const { return (chunk * parts() + part) * part_size(); }
-  int64_t size() const { return chunks() * parts() * part_size(); }
-};
-
-enum class Direction : uint8_t { forward, backward_data };
-
-/// U of output channels [k, k+16) and input channels [c, c+16) of the forward convolution: lanes are output channels.
-void transform_forward_filter(const View<const float>& w, int64_t k, int64_t c, float* u, int64_t channel_stride,
-                              int64_t point_stride) {
-  alignas(64) float taps[kTaps * kTaps][kLanes][kLanes];  // [tap][input channel][output channel]
-  const __mmask16 inputs = lanes_below(w.c - c);
-  for (int tap = 0; tap < kTaps * kTaps; ++tap) {
-    Row<16> square;
-    for (int i = 0; i < kLanes; ++i) {
-      square[i] =
-          k + i < w.n ? _mm512_maskz_loadu_ps(inputs, &w(k + i, tap / kTaps, tap % kTaps, 0) + c) : _mm512_setzero_ps();
-    }
-    transpose(square);
-    for (int i = 0; i < kLanes; ++i) store(taps[tap][i], square[i]);
-  }
-  for (int i = 0; i < kLanes; ++i) {
-    std::array<Row<3>, 3> g;
-    for (int tap = 0; tap < kTaps * kTaps; ++tap) g[tap / kTaps][tap % kTaps] = load(taps[tap][i]);
-    store_points(transform_square<3, 6>(g, transform_filter), u + i * channel_stride, point_stride);
-  }
-}
-
-/// The same for the full correlation of backward-data: its inputs are k, its outputs c, and taps are turned round.
-void transform_backward_filter(const View<const float>& w, int64_t c, int64_t k, float* u, int64_t channel_stride,
-                               int64_t point_stride) {
-  const __mmask16 outputs = lanes_below(w.c - c);
-  for (int i = 0; i < kLanes; ++i) {
-    const __mmask16 lanes = k + i < w.n ? outputs : __mmask16{0};
-    const float* filter = w.data + std::min(k + i, w.n - 1) * w.stride_n + c;
-    std::array<Row<3>, 3> g;
-    for (int tap = 0; tap < kTaps * kTaps; ++tap) {
-      const int turned = kTaps * kTaps - 1 - tap;
-      const float* from = filter + turned / kTaps * w.stride_h + turned % kTaps * w.stride_w;
-      g[tap / kTaps][tap % kTaps] = _mm512_maskz_loadu_ps(lanes, from);
-    }
-    store_points(transform_square<3, 6>(g, transform_filter), u + i * channel_stride, point_stride);
-  }
-}
-
-/// One part of U.
-void transform_filter_part(const View<const float>& w, Direction direction, const FilterLayout& layout, int64_t chunk,
-                           int64_t part, float* u) {
-  const int64_t vectors = layout.vectors(chunk), channel_stride = vectors * kLanes;
-  const auto transform = direction == Direction::forward ? transform_forward_filter : transform_backward_filter;
-  for (int64_t v = 0; v < vectors; ++v) {
-    for (int64_t channel = 0; channel < layout.depth(part); channel += kLanes) {
-      transform(w, chunk * kChunk + v * kLanes, part * kDepth + channel, u + channel * channel_stride + v * kLanes,
-                channel_stride, layout.point_stride(chunk, part));
-    }
-  }
-}
-
-void pack(const Context& context, const View<const float>& w, Direction direction, const FilterLayout& layout,
-          float* packed) {
-#pragma omp parallel for collapse(2) schedule(static) num_threads(context.threads)
-  for (int64_t chunk = 0; chunk < layout.chunks(); ++chunk) {
-    for (int64_t part = 0; part < layout.parts(); ++part) {
-      transform_filter_part(w, direction, layout, chunk, part, packed + layout.offset(chunk, part));
-    }
-  }
-}
+constexpr int64_t kProductFloats = (3 << 20) / 4;  // M of a shared block
+constexpr int64_t kFilterFloats = (10 << 20) / 4;  // U of all or some output channels
 
 /// y = act(b + correlation of the border-extended x with the filter): both directions in one form.
 struct Convolution {
@@ -144,67 +67,91 @@ class Runner {
       : context_(context),
         convolution_(convolution),
         grid_(convolution.y.any().n, convolution.y.any().h, convolution.y.any().w),
-        layout_(convolution.x.count(), convolution.y.count()) {}
+        layout_(convolution.x.count(), convolution.y.count()) {
+    const int64_t tile_floats = kPoints * layout_.inputs();
+    const int64_t own_tiles = std::min(kOwnFloats / tile_floats / kRows * kRows, kMaxOwnTiles);
+    shared_ = own_tiles < kMinOwnTiles || grid_.count() < own_tiles * context.threads * 2;
+    const int64_t limit = shared_ ? std::max(kSharedFloats / tile_floats / kRows * kRows, kMinSharedTiles) : own_tiles;
+    tiles_ = ceil_div(grid_.count(), ceil_div(grid_.count(), limit));
+
+    const bool is_whole = !shared_ || layout_.size() <= kFilterFloats;
+    const int64_t product_pairs = kProductFloats / kPoints / round_up(tiles_, kRows) / kPair;
+    const int64_t filter_pairs = kFilterFloats / layout_.pair_stride();
+    chunk_ = shared_ ? std::min(product_pairs, is_whole || convolution.packed ? layout_.pairs() : filter_pairs) : 1;
+    chunk_ = std::clamp(chunk_, int64_t{1}, layout_.pairs());
+    chunk_ = ceil_div(layout_.pairs(), ceil_div(layout_.pairs(), chunk_));
+    held_pairs_ = convolution.packed ? 0 : is_whole ? layout_.pairs() : chunk_;
+
+    v_stride_ = round_up(tiles_, kRows) * layout_.inputs() + kSkew;
+    m_stride_ = round_up(tiles_, kRows) * chunk_ * kPair + kSkew;
+  }
 
   void run() {
-    const int64_t threads = context_.threads, tile_floats = kPoints * layout_.input_blocks * kLanes;
-    const int64_t own_tiles = std::min(kPrivateFloats / tile_floats / kRows * kRows, kMaxPrivateTiles);
-    shared_ = own_tiles < kMinPrivateTiles || grid_.count() < own_tiles * threads * 2;
-    tiles_ = shared_ ? std::max(kSharedFloats / tile_floats / kRows * kRows, kMinSharedTiles) : own_tiles;
-    tiles_ = ceil_div(grid_.count(), ceil_div(grid_.count(), tiles_));
-    const int64_t padded = round_up(tiles_, kRows);
-    v_stride_ = padded * layout_.input_blocks * kLanes + kSkew;
-    task_tiles_ = std::min(padded, kSharedTiles);
-    m_stride_ = task_tiles_ * kChunk + kSkew;
-
-    const bool whole_filter = !convolution_.packed && (!shared_ || layout_.size() <= kWholeFilterFloats);
-    const Scratch<float> whole(*context_.workspace, whole_filter ? layout_.size() : 16);
-    const Scratch<float> part(*context_.workspace,
-                              whole_filter || convolution_.packed ? 16 : threads * layout_.part_size());
-    const Scratch<float> v(*context_.workspace, (shared_ ? 1 : threads) * kPoints * v_stride_);
-    const Scratch<float> m(*context_.workspace, threads * kPoints * m_stride_);
-    filter_ = whole_filter ? whole.data() : convolution_.packed;
-    if (whole_filter) pack(context_, convolution_.w, convolution_.direction, layout_, whole.data());
-
+    const int64_t blocks = shared_ ? 1 : context_.threads;
+    std::optional<Scratch<float>> u;
+    if (held_pairs_ > 0) u.emplace(*context_.workspace, held_pairs_ * layout_.pair_stride());
+    const Scratch<float> v(*context_.workspace, blocks * kPoints * v_stride_);
+    const Scratch<float> m(*context_.workspace, blocks * kPoints * m_stride_);
+    const bool is_whole = held_pairs_ == layout_.pairs();
+    if (is_whole) pack_filter(context_, convolution_.w, convolution_.direction, layout_, u->data());
+    const float* const whole = is_whole ? u->data() : convolution_.packed;
 #pragma omp parallel num_threads(context_.threads)
     {
-      const int64_t thread = omp_get_thread_num();
-      float* const own_m = m.data() + thread * kPoints * m_stride_;
-      float* const own_part = filter_ ? nullptr : part.data() + thread * layout_.part_size();
       if (shared_) {
-        run_shared(v.data(), own_m, own_part);
+        run_shared(whole, whole ? nullptr : u->data(), v.data(), m.data());
       } else {
-        run_own(v.data() + thread * kPoints * v_stride_, own_m);
+        const int64_t thread = omp_get_thread_num();
+        run_own(whole, v.data() + thread * kPoints * v_stride_, m.data() + thread * kPoints * m_stride_);
       }
     }
   }
 
  private:
-  void run_own(float* v, float* m) const {
+  /// Each thread takes blocks of its own.
+  void run_own(const float* u, float* v, float* m) const {
     const int64_t blocks = ceil_div(grid_.count(), tiles_);
 #pragma omp for schedule(dynamic, 1)
-    for (int64_t b = 0; b < blocks; ++b) {
-      const Block block(b * tiles_, std::min(tiles_, grid_.count() - b * tiles_));
+    for (int64_t i = 0; i < blocks; ++i) {
+      const Block block(i * tiles_, std::min(tiles_, grid_.count() - i * tiles_));
       for (int64_t channel = 0; channel < layout_.input_blocks; ++channel) {
         for (int64_t group = 0; group < block.groups; ++group) transform_inputs(block, channel, group, v);
       }
-      for (int64_t chunk = 0; chunk < layout_.chunks(); ++chunk) compute(block, chunk, 0, block.groups, v, m, nullptr);
+      for (int64_t pair = 0; pair < layout_.pairs(); ++pair) {
+        const float* const pair_u = u + pair * layout_.pair_stride();
+        for (int64_t point = 0; point < kPoints; ++point) multiply(block, pair, pair + 1, point, pair_u, v, m);
+        for (int64_t group = 0; group < block.groups; ++group) transform_outputs(block, pair, pair, group, m);
+      }
     }
   }
 
-  void run_shared(float* v, float* m, float* part) const {
+  /// All threads share each block: they divide transforms by tiles and channels, and products by points. `buffer` is
+  /// filled with chunk after chunk of U where there is no `whole` U.
+  void run_shared(const float* whole, float* buffer, float* v, float* m) const {
+    const int64_t stride = layout_.pair_stride();
     for (int64_t first = 0; first < grid_.count(); first += tiles_) {
       const Block block(first, std::min(tiles_, grid_.count() - first));
-#pragma omp for collapse(2) schedule(static)
+#pragma omp for collapse(2) schedule(static) nowait
       for (int64_t channel = 0; channel < layout_.input_blocks; ++channel) {
         for (int64_t group = 0; group < block.groups; ++group) transform_inputs(block, channel, group, v);
       }
-      const int64_t task_groups = task_tiles_ / block.rows, tasks = ceil_div(block.groups, task_groups);
-#pragma omp for collapse(2) schedule(dynamic, 1)
-      for (int64_t chunk = 0; chunk < layout_.chunks(); ++chunk) {
-        for (int64_t task = 0; task < tasks; ++task) {
-          const int64_t begin = block.groups * task / tasks, end = block.groups * (task + 1) / tasks;
-          compute(block, chunk, begin, end, v, m, part);
+      for (int64_t begin = 0; begin < layout_.pairs(); begin += chunk_) {
+        const int64_t end = std::min(begin + chunk_, layout_.pairs());
+        if (buffer) {
+#pragma omp for collapse(2) schedule(static) nowait
+          for (int64_t pair = begin; pair < end; ++pair) {
+            for (int64_t channel = 0; channel < layout_.input_blocks; ++channel) {
+              transform_filter_block(convolution_.w, convolution_.direction, layout_, pair, channel,
+                                     buffer + (pair - begin) * stride);
+            }
+          }
+        }
+        const float* const u = whole ? whole + begin * stride : buffer;
+#pragma omp barrier
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t point = 0; point < kPoints; ++point) multiply(block, begin, end, point, u, v, m);
+#pragma omp for collapse(2) schedule(static) nowait
+        for (int64_t pair = begin; pair < end; ++pair) {
+          for (int64_t group = 0; group < block.groups; ++group) transform_outputs(block, begin, pair, group, m);
         }
       }
     }
@@ -222,46 +169,46 @@ class Runner {
     }
   }
 
-  /// Outputs of groups [begin, end) and one chunk of output channels. M is [point][tile][vector][16].
-  void compute(const Block& block, int64_t chunk, int64_t begin, int64_t end, const float* v, float* m,
-               float* part_buffer) const {
+  /// M of one point and the pairs [begin, end); U starts at `begin`. M is [point][pair][tile][vector][16].
+  void multiply(const Block& block, int64_t begin, int64_t end, int64_t point, const float* u, const float* v,
+                float* m) const {
     static constexpr auto two = multiply_table<kRows, 2, kLanes, 1>();
     static constexpr auto one = multiply_table<kRows, 1, kLanes, 1>();
-    const int64_t vectors = layout_.vectors(chunk);
-    const Multiply multiply = (vectors == 2 ? two : one)[static_cast<size_t>(block.rows - 1)];
-    for (int64_t part = 0; part < layout_.parts(); ++part) {
-      const float* u = filter_ ? filter_ + layout_.offset(chunk, part) : part_buffer;
-      if (!filter_) {
-        transform_filter_part(convolution_.w, convolution_.direction, layout_, chunk, part, part_buffer);
-      }
-      const int64_t point_stride = layout_.point_stride(chunk, part);
-      for (int64_t point = 0; point < kPoints; ++point) {
-        for (int64_t group = begin; group < end; ++group) {
-          const int64_t channel = group * layout_.input_blocks + part * (kDepth / kLanes);
-          multiply({.a = v + point * v_stride_ + channel * block.rows * kLanes,
-                    .a_block_stride = block.rows * kLanes,
-                    .b = u + point * point_stride,
-                    .b_depth_stride = vectors * kLanes,
-                    .b_vector_stride = kLanes,
-                    .m = m + point * m_stride_ + (group - begin) * block.rows * vectors * kLanes,
-                    .m_row_stride = vectors * kLanes,
-                    .blocks = layout_.depth(part) / kLanes,
-                    .depth = kLanes,
-                    .accumulate = part > 0});
+    for (int64_t depth = 0; depth < layout_.inputs(); depth += kDepth) {
+      for (int64_t pair = begin; pair < end; ++pair) {
+        const int64_t vectors = layout_.vectors(pair);
+        const Multiply multiply_rows = (vectors == 2 ? two : one)[static_cast<size_t>(block.rows - 1)];
+        const float* pair_u = u + (pair - begin) * layout_.pair_stride() + point * layout_.point_stride(pair);
+        float* pair_m = m + point * m_stride_ + (pair - begin) * block.padded() * kPair;
+        for (int64_t group = 0; group < block.groups; ++group) {
+          multiply_rows({.a = v + point * v_stride_ + (group * layout_.inputs() + depth) * block.rows,
+                         .a_block_stride = block.rows * kLanes,
+                         .b = pair_u + depth * vectors * kLanes,
+                         .b_depth_stride = vectors * kLanes,
+                         .b_vector_stride = kLanes,
+                         .m = pair_m + group * block.rows * vectors * kLanes,
+                         .m_row_stride = vectors * kLanes,
+                         .blocks = std::min(kDepth, layout_.inputs() - depth) / kLanes,
+                         .depth = kLanes,
+                         .accumulate = depth > 0});
         }
       }
     }
-    const int64_t first = begin * block.rows, last = std::min(end * block.rows, block.count);
+  }
+
+  /// The outputs of one pair and group; M starts at pair `begin`.
+  void transform_outputs(const Block& block, int64_t begin, int64_t pair, int64_t group, const float* m) const {
+    const int64_t vectors = layout_.vectors(pair);
+    const int64_t first = group * block.rows, last = std::min(first + block.rows, block.count);
     for (int64_t vector = 0; vector < vectors; ++vector) {
-      const int64_t channel = chunk * kVectors + vector;
+      const int64_t channel = pair * kVectors + vector;
       const Plane<float> plane = convolution_.y.plane(channel);
       if (!plane.data) continue;
-      const Vector bias = convolution_.bias
-                              ? _mm512_maskz_loadu_ps(lanes_below(convolution_.y.count() - channel * kLanes),
-                                                      convolution_.bias + channel * kLanes)
-                              : _mm512_setzero_ps();
+      const __mmask16 lanes = lanes_below(convolution_.y.count() - channel * kLanes);
+      const Vector bias =
+          convolution_.bias ? _mm512_maskz_loadu_ps(lanes, convolution_.bias + channel * kLanes) : _mm512_setzero_ps();
       for (int64_t tile = first; tile < last; ++tile) {
-        const float* from = m + ((tile - first) * vectors + vector) * kLanes;
+        const float* from = m + (pair - begin) * block.padded() * kPair + (tile * vectors + vector) * kLanes;
         write_outputs(from, bias, plane, grid_.position(block.first + tile));
       }
     }
@@ -291,10 +238,11 @@ class Runner {
   const Convolution& convolution_;
   const TileGrid grid_;
   const FilterLayout layout_;
-  bool shared_ = false;
-  int64_t tiles_ = 0, task_tiles_ = 0;   // of a block, of a task
-  int64_t v_stride_ = 0, m_stride_ = 0;  // floats from point to point
-  const float* filter_ = nullptr;        // whole U, or null
+  bool shared_;                  // one block for all threads, or one for each
+  int64_t tiles_;                // of a block
+  int64_t chunk_;                // pairs of output blocks whose M is alive
+  int64_t held_pairs_;           // whose U is in scratch
+  int64_t v_stride_, m_stride_;  // floats from point to point
 };
 
 bool is_supported(const View<const float>& w, std::initializer_list<View<const float>> images, int64_t c1, bool two) {
@@ -328,11 +276,11 @@ bool gains_from_packed_filter(const Conv2d<float>& op) { return has_few_tiles(op
 bool gains_from_packed_filter(const Conv2dBackward<float>& op) { return has_few_tiles(op.x.n, op.x.h, op.x.w); }
 
 void pack_forward(const Context& context, const View<const float>& w, float* packed) {
-  pack(context, w, Direction::forward, FilterLayout(w.c, w.n), packed);
+  pack_filter(context, w, Direction::forward, FilterLayout(w.c, w.n), packed);
 }
 
 void pack_backward_data(const Context& context, const View<const float>& w, float* packed) {
-  pack(context, w, Direction::backward_data, FilterLayout(w.n, w.c), packed);
+  pack_filter(context, w, Direction::backward_data, FilterLayout(w.n, w.c), packed);
 }
 
 void forward(const Context& context, const Conv2d<float>& op, const float* packed) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/winograd.h"
+#include "kernels/cpu/winograd_filter.h"
 #include "kernels/cpu/winograd_gemm.h"
 #include "kernels/cpu/winograd_tiles.h"
 #include "kernels/cpu/winograd_transform.h"
@@ -18,11 +19,10 @@ namespace {
 // [point][channel block][tile][16]. Then each task takes a rectangle of output and input channels, forms its 36
 // products M = D^T V over the block's tiles, and adds G^T M G to its part of dw. The size of the block does not depend
 // on the number of threads and each element of dw belongs to one task, so neither does the result.
-constexpr int64_t kRows = 8, kVectors = 2;            // register tile: output channels x vectors of input channels
+constexpr int64_t kRows = 8;                          // register tile: output channels x vectors of input channels
 constexpr int64_t kMaxOutputs = 32, kMaxInputs = 64;  // of a task
 constexpr int64_t kBlockFloats = (12 << 20) / 4;      // V and D of a block
 constexpr int64_t kMinTiles = 48, kMaxTiles = 192;    // of a block
-constexpr int64_t kSkew = kLanes;                     // keeps 36 points out of one cache set
 
 class Runner {
  public:

@@ -1,0 +1,175 @@
+#include "kernels/conv2d.h"
+
+#include <utility>
+
+#include "kernels/cpu/blocked.h"
+#include "kernels/cpu/conv2d_head.h"
+#include "kernels/cpu/filter.h"
+#include "kernels/cpu/gradient.h"
+
+namespace unet::kernels {
+namespace cpu {
+namespace {
+
+// oneDNN's first-layer kernels read up to three channels as planes.
+constexpr int64_t kMaxPlanes = 3;
+
+// The input of a convolution as oneDNN takes it: one dense image, planar or blocked, x and x2 side by side.
+template <class T>
+class Source {
+ public:
+  Source(const Context& context, const View<const T>& x, const View<const T>& x2)
+      : planar_(is_planar(x) && !x2) {
+    if (planar_) {
+      if (x.c == 1 && x.is_dense()) {
+        data_ = x.data;
+      } else {
+        copy_.emplace(*context.workspace, x.size());
+        copy_planes(context, x);
+      }
+    } else if (!x2) {
+      single_.emplace(context, x);
+      data_ = single_->view().data;
+    } else {
+      copy_.emplace(*context.workspace, padded_size(x) + padded_size(x2));
+      auto left = View<T>::blocked(copy_->data(), x.n, x.h, x.w, x.c);
+      auto right = View<T>::blocked(copy_->data() + left.stride_n, x2.n, x2.h, x2.w, x2.c);
+      left.stride_n = right.stride_n = left.stride_n + right.stride_n;
+      run(context, Cast<T, T>{.x = x, .y = left});
+      run(context, Cast<T, T>{.x = x2, .y = right});
+    }
+    if (copy_) data_ = copy_->data();
+  }
+
+  bool planar() const { return planar_; }
+  const T* data() const { return data_; }
+
+ private:
+  static bool is_planar(const View<const T>& x) { return x.c <= kMaxPlanes && !x.is_blocked(); }
+
+  void copy_planes(const Context& context, const View<const T>& x) {
+#pragma omp parallel for collapse(3) num_threads(context.threads)
+    for (int64_t n = 0; n < x.n; ++n)
+      for (int64_t c = 0; c < x.c; ++c)
+        for (int64_t h = 0; h < x.h; ++h)
+          for (int64_t w = 0; w < x.w; ++w) (*copy_)[((n * x.c + c) * x.h + h) * x.w + w] = x(n, h, w, c);
+  }
+
+  bool planar_;
+  std::optional<BlockedInput<T>> single_;
+  std::optional<Scratch<T>> copy_;
+  const T* data_ = nullptr;
+};
+
+// The oneDNN problem of a convolution of images like x with a part of filter w.
+template <class T>
+ConvolutionProblem problem_of(const Context& context, ConvolutionPass pass, const View<const T>& x,
+                              const FilterPart& part) {
+  return {.pass = pass,
+          .planar = part.planar,
+          .type = DTypeOf<T>::value,
+          .y_type = DTypeOf<T>::value,
+          .threads = context.threads,
+          .n = x.n,
+          .h = x.h,
+          .w = x.w,
+          .c = part.padded_c(),
+          .k = part.padded_k(),
+          .r = part.r,
+          .s = part.s,
+          .filter_stride = part.stride()};
+}
+
+FilterPart part_of(const View<const float>& w, std::vector<ChannelRange> ranges, bool planar) {
+  return {.k = w.n, .r = w.h, .s = w.w, .filter_channels = w.c, .ranges = std::move(ranges), .planar = planar};
+}
+
+// y = act(b + w * cat(x, x2)) through oneDNN.
+template <class T, class Y>
+void forward(const Context& context, const Conv2d<T>& o, const View<Y>& y) {
+  const Source<T> source(context, o.x, o.x2);
+  const BlockedOutput<Y> output(context, y);
+  std::vector<ChannelRange> ranges{{0, o.x.c}};
+  if (o.x2) ranges.push_back({o.x.c, o.x2.c});
+  const FilterPart part = part_of(o.w, std::move(ranges), source.planar());
+
+  ConvolutionProblem problem = problem_of(context, ConvolutionPass::forward, o.x, part);
+  problem.y_type = DTypeOf<Y>::value;
+  problem.relu = o.relu;
+  problem.bias = bool(o.b);
+  const auto convolution = state_of(context).convolution(problem);
+  const PackedFilter filter(context, *convolution, part, o.w.data, o.cache);
+  const PaddedBias bias(context, o.b);
+  const Scratch<std::byte> scratch(*context.workspace, static_cast<int64_t>(convolution->scratch_bytes()));
+  convolution->execute({.x = const_cast<T*>(source.data()),
+                        .filter = filter.data(),
+                        .bias = bias.data(),
+                        .y = output.view().data,
+                        .scratch = scratch.data()});
+  output.store();
+}
+
+// dx = the part of w that reads it, transposed, times g.
+template <class T>
+void backward_data(const Context& context, const Conv2dBackward<T>& o, const View<T>& g, const View<T>& dx,
+                   ChannelRange range) {
+  const BlockedOutput<T> output(context, dx);
+  const FilterPart part = part_of(o.w, {range}, false);
+  const auto convolution =
+      state_of(context).convolution(problem_of<T>(context, ConvolutionPass::backward_data, dx, part));
+  const PackedFilter filter(context, *convolution, part, o.w.data, o.cache);
+  const Scratch<std::byte> scratch(*context.workspace, static_cast<int64_t>(convolution->scratch_bytes()));
+  convolution->execute(
+      {.x = output.view().data, .filter = filter.data(), .y = g.data, .scratch = scratch.data()});
+  output.store();
+}
+
+// dw of the channels that read x.
+template <class T>
+void backward_filter(const Context& context, const Conv2dBackward<T>& o, const View<T>& g, const View<const T>& x,
+                     ChannelRange range) {
+  const Source<T> source(context, x, {});
+  const FilterPart part = part_of(o.w, {range}, source.planar());
+  const auto convolution =
+      state_of(context).convolution(problem_of<T>(context, ConvolutionPass::backward_filter, x, part));
+  const Scratch<std::byte> packed(*context.workspace, static_cast<int64_t>(convolution->filter_bytes()));
+  const Scratch<std::byte> scratch(*context.workspace, static_cast<int64_t>(convolution->scratch_bytes()));
+  convolution->execute(
+      {.x = const_cast<T*>(source.data()), .filter = packed.data(), .y = g.data, .scratch = scratch.data()});
+  unpack_gradient(context, *convolution, part, packed.data(), o.dw.data);
+}
+
+}  // namespace
+}  // namespace cpu
+
+template <class T>
+void execute(Cpu, const Context& context, const Conv2d<T>& o) {
+  if (cpu::is_head(o)) return cpu::execute_head(context, o);
+  if (o.y) {
+    cpu::forward(context, o, o.y);
+  } else {
+    cpu::forward(context, o, o.y_wide);
+  }
+}
+
+template <class T>
+void execute(Cpu, const Context& context, const Conv2dBackward<T>& o) {
+  if (cpu::is_head(o)) return cpu::execute_head(context, o);
+  const cpu::Gradient<T> gradient(context, o.y, o.dy, o.dy_wide, o.db);
+  const View<T>& g = gradient.view();
+  const cpu::ChannelRange first{0, o.x.c};
+  const cpu::ChannelRange second{o.x.c, o.x2.c};
+  if (o.dx) cpu::backward_data(context, o, g, o.dx, first);
+  if (o.dx2) cpu::backward_data(context, o, g, o.dx2, second);
+  if (o.dw) {
+    cpu::backward_filter(context, o, g, o.x, first);
+    if (o.x2) cpu::backward_filter(context, o, g, o.x2, second);
+  }
+}
+
+template void execute(Cpu, const Context&, const Conv2d<float>&);
+template void execute(Cpu, const Context&, const Conv2d<bf16>&);
+template void execute(Cpu, const Context&, const Conv2dBackward<float>&);
+template void execute(Cpu, const Context&, const Conv2dBackward<bf16>&);
+
+}  // namespace unet::kernels

@@ -1,0 +1,331 @@
+#include "kernels/conv2d.h"
+
+#include "kernels/crop_concat.h"
+#include "tests/kernels/support.h"
+
+namespace unet::kernels::test {
+namespace {
+
+/// Sizes of one convolution.
+struct Case {
+  int64_t n = 1, h = 8, w = 9, c1 = 3, c2 = 0, k = 4, side = 3;
+
+  Shape x() const { return {n, h, w, c1}; }
+  Shape x2() const { return {n, h, w, c2}; }
+  Shape filter() const { return {k, side, side, c1 + c2}; }
+  Shape bias() const { return {1, 1, 1, k}; }
+  Shape y() const { return {n, h - side + 1, w - side + 1, k}; }
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.x() << "+" << c.c2 << " * " << c.filter();
+}
+
+struct Data {
+  Values x, x2, w, b, dy;
+};
+
+Data integer_data(const Case& c) {
+  return {integers(c.x(), 1, -3, 3), integers(c.x2(), 2, -3, 3), integers(c.filter(), 3, -3, 3),
+          integers(c.bias(), 4, -3, 3), integers(c.y(), 5, -3, 3)};
+}
+
+Data random_data(const Case& c) {
+  return {randoms<float>(c.x(), 1, -1, 1), randoms<float>(c.x2(), 2, -1, 1), randoms<float>(c.filter(), 3, -1, 1),
+          randoms<float>(c.bias(), 4, -1, 1), randoms<float>(c.y(), 5, -1, 1)};
+}
+
+struct Setup {
+  Target target = Target::cpu;
+  ConvolutionMode mode = ConvolutionMode::direct;
+  int threads = 2;
+  Storage storage = Storage::blocked;
+  bool relu = false;
+  bool wide = false;
+};
+
+/// What the forward and the backward pass give.
+struct Result {
+  Values y, dx, dx2, dw, db;
+};
+
+template <class T>
+Result compute(const Case& c, const Data& data, const Setup& setup) {
+  using A = Accumulate<T>;
+  Runner run(setup.target, setup.threads);
+  run.context.convolution = setup.mode;
+  const Storage vector = Storage::nhwc;
+  const Buffer<T> x(setup.storage, c.x(), data.x), x2(setup.storage, c.x2(), data.x2);
+  const Buffer<A> w(vector, c.filter(), data.w), b(vector, c.bias(), data.b);
+  const Buffer<T> y(setup.storage, c.y());
+  const Buffer<A> y_wide(setup.storage, c.y());
+  const View<const T> second = c.c2 > 0 ? View<const T>(x2) : View<const T>{};
+  FilterCache cache;
+  run(Conv2d<T>{.x = x,
+                .x2 = second,
+                .w = w,
+                .b = b,
+                .y = setup.wide ? View<T>{} : View<T>(y),
+                .y_wide = setup.wide ? View<A>(y_wide) : View<A>{},
+                .relu = setup.relu,
+                .cache = &cache});
+  REQUIRE((setup.wide ? y_wide.intact() : y.intact()));
+
+  const Buffer<T> dy(setup.storage, c.y(), data.dy), dx(setup.storage, c.x()), dx2(setup.storage, c.x2());
+  const Buffer<A> dy_wide(setup.storage, c.y(), data.dy), dw(vector, c.filter()), db(vector, c.bias());
+  run(Conv2dBackward<T>{.x = x,
+                        .x2 = second,
+                        .w = w,
+                        .y = setup.relu ? View<const T>(y) : View<const T>{},
+                        .dy = setup.wide ? View<T>{} : View<T>(dy),
+                        .dy_wide = setup.wide ? View<const A>(dy_wide) : View<const A>{},
+                        .dx = dx,
+                        .dx2 = c.c2 > 0 ? View<T>(dx2) : View<T>{},
+                        .dw = dw,
+                        .db = db,
+                        .cache = &cache});
+  REQUIRE((dx.intact() && dw.intact() && db.intact() && (c.c2 == 0 || dx2.intact())));
+  return {setup.wide ? y_wide.values() : y.values(), dx.values(), c.c2 > 0 ? dx2.values() : Values{}, dw.values(),
+          db.values()};
+}
+
+void require_equal(const Result& a, const Result& b) {
+  test::require_equal(a.y, b.y);
+  test::require_equal(a.dx, b.dx);
+  test::require_equal(a.dx2, b.dx2);
+  test::require_equal(a.dw, b.dw);
+  test::require_equal(a.db, b.db);
+}
+
+/// Difference relative to the largest expected value.
+double relative(const Values& actual, const Values& expected) {
+  REQUIRE(actual.size() == expected.size());
+  double worst = 0, largest = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double d = std::abs(actual[i] - expected[i]);
+    worst = d <= worst ? worst : d;
+    largest = std::max(largest, std::abs(expected[i]));
+  }
+  return largest > 0 ? worst / largest : worst;
+}
+
+}  // namespace
+
+TEST_CASE("conv2d: integer data agree to the last bit over channel counts, batch 2") {
+  constexpr std::array<int64_t, 12> channels{1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 64};
+  for (size_t i = 0; i < channels.size(); ++i) {
+    for (size_t j = 0; j < channels.size(); ++j) {
+      const Case c{.n = 2, .h = 5, .w = 6, .c1 = channels[i], .k = channels[j], .side = (i + j) % 2 == 0 ? 3 : 1};
+      CAPTURE(c);
+      const Data data = integer_data(c);
+      const bool relu = (i + 2 * j) % 3 == 0;
+      const Result expected = compute<float>(c, data, {.target = Target::reference, .relu = relu});
+      for (const Storage storage : {Storage::blocked, Storage::nhwc}) {
+        CAPTURE(storage);
+        require_equal(compute<float>(c, data, {.storage = storage, .relu = relu}), expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("conv2d: two sources, crops, sizes and wide output agree on integer data") {
+  for (const Case& c :
+       {Case{.c1 = 16, .c2 = 16, .k = 16}, Case{.h = 3, .w = 3, .c1 = 32, .c2 = 17, .k = 18},
+        Case{.n = 2, .h = 13, .w = 21, .c1 = 5, .c2 = 9, .k = 7}, Case{.h = 17, .w = 4, .c1 = 1, .k = 16},
+        Case{.h = 9, .w = 9, .c1 = 3, .c2 = 2, .k = 2, .side = 1}, Case{.c1 = 64, .k = 2, .side = 1},
+        Case{.h = 33, .w = 31, .c1 = 48, .c2 = 16, .k = 32}}) {
+    CAPTURE(c);
+    const Data data = integer_data(c);
+    for (const Storage storage : kStorages) {
+      for (const bool wide : {false, true}) {
+        CAPTURE(storage, wide);
+        const Result expected =
+            compute<float>(c, data, {.target = Target::reference, .storage = storage, .wide = wide});
+        require_equal(compute<float>(c, data, {.storage = storage, .wide = wide}), expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("conv2d: bf16 integer data agree where results fit eight bits") {
+  for (const Case& c : {Case{.c1 = 2, .k = 3}, Case{.h = 7, .w = 5, .c1 = 16, .c2 = 16, .k = 16, .side = 1},
+                        Case{.c1 = 1, .k = 16}, Case{.c1 = 16, .k = 2, .side = 1}}) {
+    CAPTURE(c);
+    Data data = integer_data(c);
+    for (Values* v : {&data.x, &data.x2, &data.w, &data.dy}) {
+      *v = mapped(*v, [](double a) { return a > 1 ? 1.0 : a < -1 ? -1.0 : a; });
+    }
+    for (const bool wide : {false, true}) {
+      CAPTURE(wide);
+      const Result expected = compute<bf16>(c, data, {.target = Target::reference, .wide = wide});
+      require_equal(compute<bf16>(c, data, {.wide = wide}), expected);
+    }
+  }
+}
+
+TEST_CASE("conv2d: real data stay within the bound of a float32 sum") {
+  for (const Case& c : {Case{.h = 12, .w = 12, .c1 = 64, .k = 64}, Case{.h = 30, .w = 34, .c1 = 33, .c2 = 31, .k = 17},
+                        Case{.h = 10, .w = 10, .c1 = 256, .k = 32, .side = 1}}) {
+    CAPTURE(c);
+    Data data = random_data(c), magnitude = data;
+    for (Values* v : {&magnitude.x, &magnitude.x2, &magnitude.w, &magnitude.b, &magnitude.dy}) {
+      *v = mapped(*v, [](double a) { return std::abs(a); });
+    }
+    const Setup reference{.target = Target::reference};
+    const Result expected = compute<double>(c, data, reference), sums = compute<double>(c, magnitude, reference);
+    const Result actual = compute<float>(c, data, {});
+    const auto within = [](const Values& a, const Values& e, const Values& s, int64_t terms) {
+      const double unit = static_cast<double>(terms + 2) * 0x1p-24;
+      for (size_t i = 0; i < e.size(); ++i) {
+        if (!(std::abs(a[i] - e[i]) <= unit * s[i])) FAIL("element " << i << ": " << a[i] << " for " << e[i]);
+      }
+    };
+    within(actual.y, expected.y, sums.y, (c.c1 + c.c2) * c.side * c.side);
+    within(actual.dx, expected.dx, sums.dx, c.k * c.side * c.side);
+    within(actual.dx2, expected.dx2, sums.dx2, c.k * c.side * c.side);
+    within(actual.dw, expected.dw, sums.dw, c.n * c.y().h * c.y().w);
+    within(actual.db, expected.db, sums.db, c.n * c.y().h * c.y().w);
+  }
+}
+
+TEST_CASE("conv2d: the fast mode errs by at most 2e-5 of the largest value") {
+  for (const Case& c :
+       {Case{.h = 30, .w = 34, .c1 = 64, .k = 64}, Case{.h = 21, .w = 23, .c1 = 128, .c2 = 128, .k = 128},
+        Case{.n = 2, .h = 12, .w = 12, .c1 = 256, .k = 64}}) {
+    CAPTURE(c);
+    const Data data = random_data(c);
+    const Result expected = compute<double>(c, data, {.target = Target::reference});
+    const Result actual = compute<float>(c, data, {.mode = ConvolutionMode::fast});
+    CHECK(relative(actual.y, expected.y) <= 2e-5);
+    CHECK(relative(actual.dx, expected.dx) <= 2e-5);
+    CHECK(relative(actual.dx2, expected.dx2) <= 2e-5);
+    CHECK(relative(actual.dw, expected.dw) <= 2e-5);
+    CHECK(relative(actual.db, expected.db) <= 2e-5);
+  }
+}
+
+TEST_CASE("conv2d: bf16 real data err by the rounding of the result") {
+  const Case c{.h = 20, .w = 22, .c1 = 32, .c2 = 32, .k = 32};
+  const Data data = random_data(c);
+  const Result expected = compute<bf16>(c, data, {.target = Target::reference});
+  const Result actual = compute<bf16>(c, data, {});
+  for (const auto& [a, e] : {std::pair{&actual.y, &expected.y}, std::pair{&actual.dx, &expected.dx},
+                             std::pair{&actual.dx2, &expected.dx2}, std::pair{&actual.dw, &expected.dw}}) {
+    CHECK(relative(*a, *e) <= 0x1p-8);
+  }
+}
+
+TEST_CASE("conv2d: two sources equal the convolution of their concatenation") {
+  const Case two{.h = 10, .w = 11, .c1 = 16, .c2 = 32, .k = 20}, one{.h = 10, .w = 11, .c1 = 48, .k = 20};
+  const Data data = integer_data(two);
+  for (const Target target : kTargets) {
+    Runner run(target);
+    const Buffer<float> x(Storage::blocked, two.x(), data.x), x2(Storage::blocked, two.x2(), data.x2);
+    const Buffer<float> joined(Storage::blocked, one.x());
+    run(CropConcat<float>{.x = x, .x2 = x2, .y = joined});
+    Data whole = data;
+    whole.x = joined.values();
+    test::require_equal(compute<float>(two, data, {.target = target}).y,
+                        compute<float>(one, whole, {.target = target}).y);
+  }
+}
+
+TEST_CASE("conv2d: gradients by finite differences of the double reference") {
+  const Case c{.n = 2, .h = 5, .w = 4, .c1 = 2, .c2 = 1, .k = 3};
+  const Data data = random_data(c);
+  const Setup reference{.target = Target::reference, .storage = Storage::nhwc};
+  const Result result = compute<double>(c, data, reference);
+  const auto loss_with = [&](Values Data::*member) {
+    return [&, member](const Values& v) {
+      Data changed = data;
+      changed.*member = v;
+      return dot(compute<double>(c, changed, reference).y, data.dy);
+    };
+  };
+  require_close(result.dx, numeric_gradient(loss_with(&Data::x), data.x), 1e-6);
+  require_close(result.dx2, numeric_gradient(loss_with(&Data::x2), data.x2), 1e-6);
+  require_close(result.dw, numeric_gradient(loss_with(&Data::w), data.w), 1e-6);
+  require_close(result.db, numeric_gradient(loss_with(&Data::b), data.b), 1e-6);
+}
+
+TEST_CASE("conv2d: in direct mode an output does not depend on tile size or position") {
+  const Case big{.h = 40, .w = 52, .c1 = 32, .c2 = 16, .k = 32};
+  const Data data = random_data(big);
+  const Values whole = compute<float>(big, data, {.relu = true}).y;
+  for (const auto& [top, left, h, w] : {std::array<int64_t, 4>{0, 0, 12, 12}, std::array<int64_t, 4>{5, 7, 19, 33},
+                                        std::array<int64_t, 4>{26, 39, 14, 13}, std::array<int64_t, 4>{16, 16, 7, 3}}) {
+    Case part = big;
+    part.h = h, part.w = w;
+    const auto cut = [&, top = top, left = left, h = h, w = w](const Values& v, int64_t columns, int64_t c) {
+      Values out;
+      for (int64_t y = 0; y < h; ++y) {
+        const auto row = v.begin() + ((top + y) * columns + left) * c;
+        out.insert(out.end(), row, row + w * c);
+      }
+      return out;
+    };
+    Data d = data;
+    d.x = cut(data.x, big.w, big.c1);
+    d.x2 = cut(data.x2, big.w, big.c2);
+    d.dy = integers(part.y(), 1, 0, 1);
+    const Values y = compute<float>(part, d, {.relu = true}).y;
+    Values expected;
+    for (int64_t i = 0; i < h - 2; ++i) {
+      const auto row = whole.begin() + ((top + i) * (big.w - 2) + left) * big.k;
+      expected.insert(expected.end(), row, row + (w - 2) * big.k);
+    }
+    CAPTURE(top, left, h, w);
+    test::require_equal(y, expected);
+  }
+}
+
+TEST_CASE("conv2d: the same bits from run to run, and from a filter packed before") {
+  const Case c{.h = 34, .w = 30, .c1 = 32, .c2 = 32, .k = 48};
+  const Data data = random_data(c);
+  for (const ConvolutionMode mode : {ConvolutionMode::direct, ConvolutionMode::fast}) {
+    for (const int threads : {1, 2, 4}) {
+      const Setup setup{.mode = mode, .threads = threads};
+      require_equal(compute<float>(c, data, setup), compute<float>(c, data, setup));
+    }
+  }
+
+  Runner run(Target::cpu);
+  const Buffer<float> x(Storage::blocked, {1, 9, 9, 16}, integers({1, 9, 9, 16}, 1, -3, 3));
+  const Buffer<float> w(Storage::nhwc, {16, 3, 3, 16}, integers({16, 3, 3, 16}, 2, -3, 3));
+  const Buffer<float> y(Storage::blocked, {1, 7, 7, 16}), again(Storage::blocked, {1, 7, 7, 16});
+  FilterCache cache;
+  run(Conv2d<float>{.x = x, .w = w, .y = y, .cache = &cache});
+  run(Conv2d<float>{.x = x, .w = w, .y = again, .cache = &cache});
+  test::require_equal(y.values(), again.values());
+  w.view().data[0] += 1;
+  cache.reset();
+  run(Conv2d<float>{.x = x, .w = w, .y = again, .cache = &cache});
+  CHECK(y.values() != again.values());
+}
+
+TEST_CASE("conv2d: operands that do not fit are refused with both shapes") {
+  const Case c{.h = 8, .w = 9, .c1 = 3, .k = 4};
+  const Buffer<float> x(Storage::nhwc, c.x()), w(Storage::nhwc, c.filter()), b(Storage::nhwc, c.bias());
+  const Buffer<float> y(Storage::nhwc, c.y());
+  const Conv2d<float> good{.x = x, .w = w, .b = b, .y = y};
+  good.check();
+  const auto with = [&](auto change) {
+    Conv2d<float> op = good;
+    change(op);
+    return op;
+  };
+  const Buffer<float> other(Storage::nhwc, {1, 8, 9, 5}), small(Storage::nhwc, {1, 2, 2, 3}),
+      five(Storage::nhwc, {1, 1, 1, 5});
+  require_refused<ShapeError>(with([&](auto& o) { o.x = other; }), {"conv2d", "[4,3,3,5]", "[4,3,3,3]"});
+  require_refused<ShapeError>(with([&](auto& o) { o.x2 = other; }), {"[4,3,3,8]", "[4,3,3,3]"});
+  require_refused<ShapeError>(with([&](auto& o) { o.x2 = small; }), {"[1,8,9,3]", "[1,2,2,3]"});
+  require_refused<ShapeError>(with([&](auto& o) { o.x = small; }), {"[1,2,2,3]", "[4,3,3,3]"});
+  require_refused<ShapeError>(with([&](auto& o) { o.b = five; }), {"[1,1,1,4]", "[1,1,1,5]"});
+  require_refused<ShapeError>(with([&](auto& o) { o.y = other; }), {"[1,6,7,4]", "[1,8,9,5]"});
+  require_refused<ShapeError>(with([&](auto& o) { o.y = {}; }), {"y"});
+  require_refused<ShapeError>(with([&](auto& o) { o.y_wide = y; }), {"y"});
+  require_refused<ShapeError>(with([&](auto& o) { o.x = {}; }), {"x"});
+  require_refused<ShapeError>(with([&](auto& o) { o.w = {}; }), {"w"});
+}
+
+}  // namespace unet::kernels::test
