@@ -55,6 +55,7 @@ plant silent unet/planted.h '  exit(1);' unet/planted.h:1
 plant listed kernels/cpu/planted.cpp '' kernels/cpu/planted.cpp:1
 plant listed engine/planted.cpp '' engine/planted.cpp:1
 plant listed unet/planted.cpp '' unet/planted.cpp:1
+plant listed tools/planted.cpp '' tools/planted.cpp:1
 plant listed tests/kernels/planted_test.cpp '' tests/kernels/planted_test.cpp:1
 plant listed tests/engine/planted_test.cpp '' tests/engine/planted_test.cpp:1
 plant format engine/planted.cpp 'int  a;' engine/planted.cpp:1
