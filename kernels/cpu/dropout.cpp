@@ -58,7 +58,7 @@ void drop(const Mask& mask, const Runs<T>& runs) {
       const uint32_t* draw = word + 4 * span * r + start_of(r) % 4;
       const T* x = runs.x + (first + r) * runs.x_stride;
       T* y = runs.y + (first + r) * runs.y_stride;
-      cpu::with_lanes(runs.lanes, [&](int64_t lanes) {
+      cpu::with_lanes(runs.lanes, [&](auto lanes) {
         const auto words = cpu::load(draw, kChannelBlock);
         const cpu::Float16Lanes kept = cpu::load(x, lanes) * mask.scale, zero{};
         cpu::store((words >> 8) >= mask.threshold ? kept : zero, y, lanes);

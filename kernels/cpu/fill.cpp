@@ -7,16 +7,16 @@ namespace unet::kernels {
 template <class T>
 void execute(Cpu, const Context& context, const Fill<T>& op) {
   const View<T>& y = op.y;
-  const T value = op.value;  // a local, which the stores cannot change
+  const auto value = [value = op.value] { return value; };
   cpu::for_each_row(context, cpu::Rows(y), y.size(), [&](const cpu::Row& row) {
     const int64_t lanes = std::min(row.lanes, y.c - row.c);
     if (lanes == y.stride_w) {
-      std::fill_n(row.of(y), y.w * lanes, value);
+      cpu::map_run(y.w * lanes, value, row.of(y));
       return;
     }
     for (int64_t w = 0; w < y.w; ++w) {
       T* pixel = row.of(y) + w * y.stride_w;
-      std::fill_n(pixel, lanes, value);
+      cpu::map_run(lanes, value, pixel);
       cpu::clear_padding(y, pixel, lanes);
     }
   });

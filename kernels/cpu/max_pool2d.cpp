@@ -10,17 +10,17 @@ using cpu::Float16Lanes;
 using cpu::Int16Lanes;
 
 /// One output pixel: the maximum of four input pixels and where it came from.
-template <class T>
-void pool_pixel(int64_t lanes, const T* top, const T* bottom, int64_t next, T* y, uint8_t* code) {
+template <class Lanes, class T>
+void pool_pixel(Lanes lanes, const T* top, const T* bottom, int64_t next, T* y, uint8_t* code) {
   for (int64_t i = 0; i < lanes; i += kChannelBlock) {
     const int64_t count = std::min(kChannelBlock, lanes - i);
     Float16Lanes best = cpu::load(top + i, count);
     Int16Lanes best_code{};
     const auto challenge = [&](const T* pixel, int32_t pixel_code) {
       const Float16Lanes x = cpu::load(pixel + i, count);
-      const Int16Lanes is_greater = ~(x <= best) & (best == best);  // so the first NaN wins
-      best = is_greater ? x : best;
-      best_code = is_greater ? Int16Lanes{} + pixel_code : best_code;
+      // best == best: the first NaN wins. Comparisons stand where they select, which is what GCC makes masks of.
+      best_code = best == best ? (x <= best ? best_code : Int16Lanes{} + pixel_code) : best_code;
+      best = best == best ? (x <= best ? best : x) : best;
     };
     challenge(top + next, 1);
     challenge(bottom, 2);
@@ -31,8 +31,8 @@ void pool_pixel(int64_t lanes, const T* top, const T* bottom, int64_t next, T* y
 }
 
 /// Four input pixels' gradients from one output pixel's.
-template <class T>
-void spread_pixel(int64_t lanes, const T* dy, const uint8_t* code, T* top, T* bottom, int64_t next) {
+template <class Lanes, class T>
+void spread_pixel(Lanes lanes, const T* dy, const uint8_t* code, T* top, T* bottom, int64_t next) {
   for (int64_t i = 0; i < lanes; i += kChannelBlock) {
     const int64_t count = std::min(kChannelBlock, lanes - i);
     const Float16Lanes g = cpu::load(dy + i, count), zero{};
