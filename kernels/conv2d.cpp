@@ -10,7 +10,8 @@ void check_convolution(const char* op, const View<const T>& x, const View<const 
   require_present(op, "x", x);
   require_present(op, "w", w);
   if (!w.is_nhwc() || !w.is_dense()) {
-    throw TypeError(concat(op, ": w: expected dense filters [K,R,S,C], got gaps or channel blocks in ", w.shape_text()));
+    throw TypeError(
+        concat(op, ": w: expected dense filters [K,R,S,C], got gaps or channel blocks in ", w.shape_text()));
   }
   if (x2) require_shape(op, "x2", x2, x.n, x.h, x.w, x2.c);
   const int64_t channels = x.c + (x2 ? x2.c : 0);
@@ -63,7 +64,8 @@ void Conv2dBackward<T>::check() const {
   if (dw) {
     require_same_shape(kName, "dw", dw, w);
     if (!dw.is_nhwc() || !dw.is_dense()) {
-      throw TypeError(concat(kName, ": dw: expected dense filters [K,R,S,C], got gaps or channel blocks in ", dw.shape_text()));
+      throw TypeError(
+          concat(kName, ": dw: expected dense filters [K,R,S,C], got gaps or channel blocks in ", dw.shape_text()));
     }
   }
   if (db) require_shape(kName, "db", db, 1, 1, 1, w.n);

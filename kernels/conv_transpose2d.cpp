@@ -8,11 +8,11 @@ void check_up_convolution(const char* op, const View<const T>& x, const View<F>&
   require_present(op, "x", x);
   require_present(op, "w", w);
   if (w.h != 2 || w.w != 2 || w.c != x.c) {
-    throw ShapeError(
-        concat(op, ": w: expected [K,2,2,", x.c, "] for x ", x.shape_text(), ", got ", w.shape_text()));
+    throw ShapeError(concat(op, ": w: expected [K,2,2,", x.c, "] for x ", x.shape_text(), ", got ", w.shape_text()));
   }
   if (!w.is_nhwc() || !w.is_dense()) {
-    throw TypeError(concat(op, ": w: expected dense filters [K,2,2,C], got gaps or channel blocks in ", w.shape_text()));
+    throw TypeError(
+        concat(op, ": w: expected dense filters [K,2,2,C], got gaps or channel blocks in ", w.shape_text()));
   }
   require_shape(op, y_name, y, x.n, 2 * x.h, 2 * x.w, w.n);
 }
@@ -33,7 +33,8 @@ void ConvTranspose2dBackward<T>::check() const {
   if (dw) {
     require_same_shape(kName, "dw", dw, w);
     if (!dw.is_nhwc() || !dw.is_dense()) {
-      throw TypeError(concat(kName, ": dw: expected dense filters [K,2,2,C], got gaps or channel blocks in ", dw.shape_text()));
+      throw TypeError(
+          concat(kName, ": dw: expected dense filters [K,2,2,C], got gaps or channel blocks in ", dw.shape_text()));
     }
   }
   if (db) require_shape(kName, "db", db, 1, 1, 1, w.n);

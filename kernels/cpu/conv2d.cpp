@@ -18,8 +18,7 @@ constexpr int64_t kMaxPlanes = 3;
 template <class T>
 class Source {
  public:
-  Source(const Context& context, const View<const T>& x, const View<const T>& x2)
-      : planar_(is_planar(x) && !x2) {
+  Source(const Context& context, const View<const T>& x, const View<const T>& x2) : planar_(is_planar(x) && !x2) {
     if (planar_) {
       if (x.c == 1 && x.is_dense()) {
         data_ = x.data;
@@ -119,8 +118,7 @@ void backward_data(const Context& context, const Conv2dBackward<T>& o, const Vie
       state_of(context).convolution(problem_of<T>(context, ConvolutionPass::backward_data, dx, part));
   const PackedFilter filter(context, *convolution, part, o.w.data, o.cache);
   const Scratch<std::byte> scratch(*context.workspace, static_cast<int64_t>(convolution->scratch_bytes()));
-  convolution->execute(
-      {.x = output.view().data, .filter = filter.data(), .y = g.data, .scratch = scratch.data()});
+  convolution->execute({.x = output.view().data, .filter = filter.data(), .y = g.data, .scratch = scratch.data()});
   output.store();
 }
 

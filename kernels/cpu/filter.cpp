@@ -65,8 +65,10 @@ PackedFilter::PackedFilter(const Context& context, const CompiledConvolution& co
   if (!forms) cache->entry() = forms = std::make_shared<PackedForms>();
   auto& form = forms->forms[{convolution.filter_format(), part.ranges.front().begin}];
   if (!form) {
-    std::unique_ptr<void, Free> fresh(std::aligned_alloc(64, static_cast<size_t>(round_up(static_cast<int64_t>(bytes), 64))));
-    if (!fresh) throw OutOfMemory(concat("filter cache: cannot allocate ", bytes, " bytes; use a smaller network"), bytes, 0);
+    std::unique_ptr<void, Free> fresh(
+        std::aligned_alloc(64, static_cast<size_t>(round_up(static_cast<int64_t>(bytes), 64))));
+    if (!fresh)
+      throw OutOfMemory(concat("filter cache: cannot allocate ", bytes, " bytes; use a smaller network"), bytes, 0);
     pack(context, convolution, part, w, fresh.get());
     form = std::move(fresh);
   }

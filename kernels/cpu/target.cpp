@@ -34,9 +34,8 @@ auto guarded(const char* doing, const ConvolutionProblem& p, Body body) {
   try {
     return body();
   } catch (const dnnl::error& error) {
-    const std::string text =
-        concat("oneDNN: ", doing, " a convolution of [", p.n, ",", p.h, ",", p.w, ",", p.c, "] with filters [", p.k, ",",
-               p.r, ",", p.s, ",", p.c, "]: ", error.message);
+    const std::string text = concat("oneDNN: ", doing, " a convolution of [", p.n, ",", p.h, ",", p.w, ",", p.c,
+                                    "] with filters [", p.k, ",", p.r, ",", p.s, ",", p.c, "]: ", error.message);
     if (error.status == dnnl_out_of_memory) throw OutOfMemory(text, 0, 0);
     throw DeviceError(text);
   }
@@ -50,12 +49,10 @@ struct Parts {
 
 Parts compile(const dnnl::engine& engine, const ConvolutionProblem& p) {
   const memory::data_type type = onednn_type(p.type);
-  const bool filter_gradient = p.pass == ConvolutionPass::backward_filter;
   const memory::desc x({p.n, p.c, p.h, p.w}, type, p.planar ? Tag::nchw : Tag::nChw16c);
   const memory::desc y({p.n, p.k, p.h - p.r + 1, p.w - p.s + 1}, onednn_type(p.y_type), Tag::nChw16c);
-  const memory::desc filter({p.k, p.c, p.r, p.s}, filter_gradient ? memory::data_type::f32 : type, Tag::any);
-  const memory::desc bias =
-      p.bias ? memory::desc({p.k}, memory::data_type::f32, Tag::x) : memory::desc();
+  const memory::desc filter({p.k, p.c, p.r, p.s}, type, Tag::any);
+  const memory::desc bias = p.bias ? memory::desc({p.k}, memory::data_type::f32, Tag::x) : memory::desc();
   const auto algorithm = p.winograd ? dnnl::algorithm::convolution_winograd : dnnl::algorithm::convolution_direct;
   const memory::dims ones{1, 1};
   const memory::dims zeros{0, 0};
@@ -63,8 +60,9 @@ Parts compile(const dnnl::engine& engine, const ConvolutionProblem& p) {
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
 
   using Forward = dnnl::convolution_forward;
-  const auto kind = p.bias ? Forward::desc(dnnl::prop_kind::forward_training, algorithm, x, filter, bias, y, ones, zeros, zeros)
-                           : Forward::desc(dnnl::prop_kind::forward_training, algorithm, x, filter, y, ones, zeros, zeros);
+  const auto kind =
+      p.bias ? Forward::desc(dnnl::prop_kind::forward_training, algorithm, x, filter, bias, y, ones, zeros, zeros)
+             : Forward::desc(dnnl::prop_kind::forward_training, algorithm, x, filter, y, ones, zeros, zeros);
   if (p.pass == ConvolutionPass::forward) {
     if (p.relu) {
       dnnl::post_ops relu;
@@ -81,7 +79,8 @@ Parts compile(const dnnl::engine& engine, const ConvolutionProblem& p) {
     return {Data(d), x, d.weights_desc(), bias, y, d.scratchpad_desc()};
   }
   using Filter = dnnl::convolution_backward_weights;
-  const Filter::primitive_desc d({algorithm, x, filter, y, ones, zeros, zeros}, attributes, engine, hint);
+  const memory::desc gradient({p.k, p.c, p.r, p.s}, memory::data_type::f32, Tag::any);
+  const Filter::primitive_desc d({algorithm, x, gradient, y, ones, zeros, zeros}, attributes, engine, hint);
   return {Filter(d), x, d.diff_weights_desc(), bias, y, d.scratchpad_desc()};
 }
 
