@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "unet/chunk_cache.h"
@@ -51,6 +52,15 @@ struct Orientation {
     return page;
   }
 };
+
+/// The label that a value stands for; file and stored page are for the error.
+int32_t to_label(double value, const std::filesystem::path& path, int64_t page) {
+  if (std::abs(value) <= std::numeric_limits<int32_t>::max() && value == std::trunc(value)) {
+    return static_cast<int32_t>(value);
+  }
+  throw DataError(
+      concat("read ", path.string(), ", page ", page, ": expected labels that are integers of 32 bits, got ", value));
+}
 
 /// Stored pages that make up one page: several where channels are pages of their own.
 std::vector<std::vector<int64_t>> gather_channels(const std::vector<StoredPage>& stored, Axes& axes) {
@@ -111,12 +121,14 @@ struct ImageReader::State {
     throw ShapeError(concat("read ", path.string(), ": expected page 0 .. ", infos.size() - 1, ", got ", page));
   }
 
-  /// Copies `window` of a stored page to channels `first_channel`.. of `out`; values as double pass through `convert`.
-  template <class T, class Value, class Convert>
-  void copy(int64_t page, const Window& window, int64_t first_channel, Grid<T>& out, const Convert& convert);
+  /// Copies `window` of a stored page to channels `first_channel`, ... of `out`, which has the window's size.
+  template <class T>
+  void copy(int64_t page, const Window& window, int64_t first_channel, Grid<T>& out);
+  template <class T>
+  void copy_chunk(const ChunkIndex& index, const Window& window, int64_t first_channel, Grid<T>& out);
 
-  template <class T, class Value, class Convert>
-  Grid<T> read(int64_t page, const Window& window, const Convert& convert);
+  template <class T>
+  Grid<T> read(int64_t page, const Window& window);
 
   std::filesystem::path path;
   ReaderOptions options;
@@ -128,38 +140,60 @@ struct ImageReader::State {
   std::vector<PageInfo> infos;
 };
 
-template <class T, class Value, class Convert>
-void ImageReader::State::copy(int64_t page, const Window& window, int64_t first_channel, Grid<T>& out,
-                              const Convert& convert) {
+template <class T>
+void ImageReader::State::copy(int64_t page, const Window& window, int64_t first_channel, Grid<T>& out) {
   const StoredPage& stored = source->pages()[static_cast<size_t>(page)];
-  const int64_t bottom = window.top + window.rows, right = window.left + window.columns;
-  const int64_t samples = stored.samples_per_chunk();
-  std::vector<Value> row(static_cast<size_t>(std::min(stored.chunk_width, window.columns) * samples));
+  const int64_t last_row = (window.top + window.rows - 1) / stored.chunk_height;
+  const int64_t last_column = (window.left + window.columns - 1) / stored.chunk_width;
   for (int64_t plane = 0; plane < stored.channel_planes; ++plane) {
-    for (int64_t chunk_row = window.top / stored.chunk_height; chunk_row * stored.chunk_height < bottom; ++chunk_row) {
-      for (int64_t chunk_column = window.left / stored.chunk_width; chunk_column * stored.chunk_width < right;
-           ++chunk_column) {
-        const std::span<const std::byte> chunk = cache.get({page, plane, chunk_row, chunk_column});
-        const int64_t chunk_top = chunk_row * stored.chunk_height, chunk_left = chunk_column * stored.chunk_width;
-        const int64_t x_begin = std::max(window.left, chunk_left);
-        const int64_t columns = std::min(right, chunk_left + stored.chunk_width) - x_begin;
-        for (int64_t y = std::max(window.top, chunk_top); y < std::min(bottom, chunk_top + stored.chunk_height); ++y) {
-          unpack_samples(&chunk[static_cast<size_t>((y - chunk_top) * stored.row_bytes())], stored.type,
-                         stored.inverted, (x_begin - chunk_left) * samples, columns * samples, row.data());
-          T* to = &out.at(y - window.top, x_begin - window.left, first_channel + plane);
-          for (int64_t x = 0; x < columns; ++x) {
-            for (int64_t c = 0; c < samples; ++c) {
-              to[x * out.channels + c] = convert(row[static_cast<size_t>(x * samples + c)]);
-            }
-          }
+    for (int64_t row = window.top / stored.chunk_height; row <= last_row; ++row) {
+      for (int64_t column = window.left / stored.chunk_width; column <= last_column; ++column) {
+        copy_chunk({page, plane, row, column}, window, first_channel + plane, out);
+      }
+    }
+  }
+}
+
+template <class T>
+void ImageReader::State::copy_chunk(const ChunkIndex& index, const Window& window, int64_t first_channel,
+                                    Grid<T>& out) {
+  using Unpacked = std::conditional_t<std::is_same_v<T, int32_t>, double, T>;  // double holds every label exactly
+  const StoredPage& stored = source->pages()[static_cast<size_t>(index.page)];
+  const std::span<const std::byte> chunk = cache.get(index);
+  const int64_t samples = stored.samples_per_chunk();
+  const int64_t chunk_top = index.row * stored.chunk_height, chunk_left = index.column * stored.chunk_width;
+  const int64_t top = std::max(window.top, chunk_top), left = std::max(window.left, chunk_left);
+  const int64_t bottom = std::min(window.top + window.rows, chunk_top + stored.chunk_height);
+  const int64_t columns = std::min(window.left + window.columns, chunk_left + stored.chunk_width) - left;
+  std::vector<Unpacked> row(static_cast<size_t>(columns * samples));
+  for (int64_t y = top; y < bottom; ++y) {
+    T* to = &out.at(y - window.top, left - window.left, first_channel);
+    const auto unpack_to = [&](auto* values) {
+      unpack_samples(&chunk[static_cast<size_t>((y - chunk_top) * stored.row_bytes())], stored.type, stored.inverted,
+                     (left - chunk_left) * samples, columns * samples, values);
+    };
+    if constexpr (std::is_same_v<T, Unpacked>) {
+      if (samples == out.channels) {
+        unpack_to(to);
+        continue;
+      }
+    }
+    unpack_to(row.data());
+    for (int64_t x = 0; x < columns; ++x) {
+      for (int64_t c = 0; c < samples; ++c) {
+        const Unpacked value = row[static_cast<size_t>(x * samples + c)];
+        if constexpr (std::is_same_v<T, int32_t>) {
+          to[x * out.channels + c] = to_label(value, path, index.page);
+        } else {
+          to[x * out.channels + c] = value;
         }
       }
     }
   }
 }
 
-template <class T, class Value, class Convert>
-Grid<T> ImageReader::State::read(int64_t page, const Window& window, const Convert& convert) {
+template <class T>
+Grid<T> ImageReader::State::read(int64_t page, const Window& window) {
   const PageInfo& info = this->info(page);
   if (window.top < 0 || window.left < 0 || window.rows < 1 || window.columns < 1 ||
       window.rows > info.height - window.top || window.columns > info.width - window.left) {
@@ -179,7 +213,7 @@ Grid<T> ImageReader::State::read(int64_t page, const Window& window, const Conve
   const Window stored_window = orientation.to_stored(window, info.height, info.width);
   Grid<T> grid(stored_window.rows, stored_window.columns, info.channels);
   for (size_t c = 0; c < parts.size(); ++c) {
-    copy<T, Value>(parts[c], stored_window, static_cast<int64_t>(c), grid, convert);
+    copy(parts[c], stored_window, static_cast<int64_t>(c), grid);
   }
   return orientation.is_identity() ? std::move(grid) : orientation.apply(grid);
 }
@@ -197,7 +231,7 @@ const ImageMetadata& ImageReader::metadata() const { return state_->metadata; }
 const std::vector<std::string>& ImageReader::notes() const { return state_->notes; }
 
 Image ImageReader::read(int64_t page, const Window& window) {
-  Image image = state_->read<float, float>(page, window, [](float value) { return value; });
+  Image image = state_->read<float>(page, window);
   if (state_->options.allow_non_finite || info(page).type.is_integer()) return image;
   int64_t count = 0, first = 0;
   for (int64_t i = std::ssize(image.data) - 1; i >= 0; --i) {
@@ -214,16 +248,7 @@ Image ImageReader::read(int64_t page, const Window& window) {
   return image;
 }
 
-LabelMap ImageReader::read_labels(int64_t page, const Window& window) {
-  return state_->read<int32_t, double>(page, window, [&](double value) {
-    if (value >= std::numeric_limits<int32_t>::min() && value <= std::numeric_limits<int32_t>::max() &&
-        value == std::trunc(value)) {
-      return static_cast<int32_t>(value);
-    }
-    throw DataError(concat("read ", path().string(), ", page ", page,
-                           ": expected labels that are integers of 32 bits, got ", value));
-  });
-}
+LabelMap ImageReader::read_labels(int64_t page, const Window& window) { return state_->read<int32_t>(page, window); }
 
 Image ImageReader::read(int64_t page) { return read(page, {0, 0, info(page).height, info(page).width}); }
 

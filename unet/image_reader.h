@@ -30,9 +30,10 @@ struct ReaderOptions {
   bool allow_non_finite = false;              // let read() return NaN and infinity
 };
 
-/// A TIFF or PNG file. Channels that ImageJ or OME store as separate pages are gathered into one page; orientation and
-/// white-is-zero are applied, values are not scaled. Opening reads headers only. One thread at a time may use an
-/// object.
+/// A TIFF or PNG file of any size: reading takes memory for the result, the cache and one compressed strip or tile (at
+/// most 256 MiB, usually far less). Channels that ImageJ or OME store as separate pages are gathered into one page;
+/// orientation and white-is-zero are applied, values are not scaled. Opening reads headers only. One thread at a time
+/// may use an object.
 class ImageReader {
  public:
   /// Throws IoError for what cannot be read, DataError for what is no image, damaged or not supported.

@@ -327,13 +327,23 @@ void TiffSource::decode_direct(const ChunkIndex& chunk, std::span<std::byte> out
   if (foreign_order && page.type.bits % 16 == 0) swap_bytes(out, page.type.bits);
 }
 
+/// Compressed strips and tiles are held whole: they exist and are not too large.
+void TiffSource::require_stored(int64_t page, const char* kind, uint32_t index) {
+  const uint64_t bytes = TIFFGetStrileByteCount(handle_.get(), index);
+  if (bytes == 0) fail(page, kind, index, " is missing");
+  if (bytes > static_cast<uint64_t>(kMaxChunkBytes)) {
+    fail(page, kind, index, " takes ", bytes, " bytes, at most ", kMaxChunkBytes,
+         " are supported; save it with smaller strips or with tiles");
+  }
+}
+
 void TiffSource::decode_strile(const ChunkIndex& chunk, std::span<std::byte> out) {
   const StoredPage& page = pages_[static_cast<size_t>(chunk.page)];
   const bool tiled = directories_[static_cast<size_t>(chunk.page)].tiled;
   const int64_t across = ceil_div(page.width, page.chunk_width), down = ceil_div(page.height, page.chunk_height);
   const auto index = static_cast<uint32_t>((chunk.channel_plane * down + chunk.row) * across + chunk.column);
   const char* kind = tiled ? "tile " : "strip ";
-  if (TIFFGetStrileByteCount(handle_.get(), index) == 0) fail(chunk.page, kind, index, " is missing");
+  require_stored(chunk.page, kind, index);
   const int64_t rows =
       tiled ? page.chunk_height : std::min(page.chunk_height, page.height - chunk.row * page.chunk_height);
   const int64_t expected = rows * page.row_bytes();
@@ -353,6 +363,10 @@ void TiffSource::decode_scanlines(const ChunkIndex& chunk, std::span<std::byte> 
   const bool goes_on =
       chunk.channel_plane == scanline_plane_ && next_scanline_ > strip_begin && next_scanline_ <= begin;
   int64_t row = goes_on ? next_scanline_ : strip_begin;
+  const int64_t strips = ceil_div(page.height, rows_per_strip);
+  for (int64_t strip = begin / rows_per_strip; strip * rows_per_strip < end; ++strip) {
+    require_stored(chunk.page, "strip ", static_cast<uint32_t>(chunk.channel_plane * strips + strip));
+  }
   next_scanline_ = 0;
   for (; row < end; ++row) {
     std::byte* to = &out[static_cast<size_t>(std::max<int64_t>(0, row - begin) * page.row_bytes())];

@@ -41,6 +41,7 @@ class TiffSource : public ImageSource {
   void decode_direct(const ChunkIndex& chunk, std::span<std::byte> out);
   void decode_strile(const ChunkIndex& chunk, std::span<std::byte> out);
   void decode_scanlines(const ChunkIndex& chunk, std::span<std::byte> out);
+  void require_stored(int64_t page, const char* kind, uint32_t index);
   template <class... Parts>
   [[noreturn]] void fail(int64_t page, const Parts&... parts) const;
 

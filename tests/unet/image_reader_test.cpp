@@ -326,7 +326,8 @@ TEST_CASE("labels are exact 32-bit integers") {
     CHECK(std::equal(labels.data.begin(), labels.data.end(), expected.data.begin(), expected.data.end()));
   }
   write_tiff(folder / "halves.tif", {.bits = 32, .format = SAMPLEFORMAT_IEEEFP});
-  CHECK_THROWS_WITH(ImageReader(folder / "halves.tif").read_labels(0), Catch::Contains("integers"));
+  CHECK_THROWS_WITH(ImageReader(folder / "halves.tif").read_labels(0),
+                    Catch::Contains("halves.tif, page 0: expected labels that are integers"));
 }
 
 TEST_CASE("NaN and infinity are counted and refused unless allowed") {

@@ -1,8 +1,10 @@
 #include "unet/image_writer.h"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <limits>
 
 #include "tests/catch.h"
@@ -169,6 +171,22 @@ TEST_CASE("a killed writer leaves no file under the final name") {
   REQUIRE(WIFSIGNALED(status));
   CHECK(folder.names().size() == 1);  // the temporary file
   CHECK_FALSE(std::filesystem::exists(folder / "a.tif"));
+}
+
+TEST_CASE("a full disk is an IoError and leaves nothing") {
+  const TemporaryFolder folder;
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  for (const rlim_t limit : {rlim_t{0}, rlim_t{8}, rlim_t{1000}, rlim_t{300'000}, rlim_t{1'000'000}}) {
+    const WriterOptions options{.height = 600, .width = 500, .compression = Compression::none, .metadata = {}};
+    const rlimit tight{limit, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &tight) == 0);
+    CHECK_THROWS_AS(write_pages(folder / "a.tif", options, 100), IoError);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    CHECK(folder.names().empty());
+  }
+  std::signal(SIGXFSZ, old_handler);
 }
 
 TEST_CASE("rows and pages must add up") {
