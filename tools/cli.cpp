@@ -1,7 +1,9 @@
 #include "tools/cli.h"
 
 #include <iostream>
+#include <memory>
 #include <new>
+#include <sstream>
 
 #include "kernels/error.h"
 #include "tools/signals.h"
@@ -9,6 +11,56 @@
 
 namespace unet::tools {
 namespace {
+
+constexpr size_t kNameColumns = 28, kPageColumns = 100;  // of --help
+
+/// Words of a text in lines that end before kPageColumns, each but the first after `indent` spaces.
+std::string wrapped(const std::string& text, size_t indent) {
+  std::istringstream words(text);
+  std::string out, word;
+  size_t column = indent;
+  while (words >> word) {
+    if (column > indent && column + 1 + word.size() > kPageColumns) {
+      out += "\n" + std::string(indent, ' ');
+      column = indent;
+    }
+    if (column > indent) out += ' ';
+    out += word;
+    column += word.size() + (column > indent ? 1 : 0);
+  }
+  return out;
+}
+
+/// --help in two columns: "--option TYPE" and what it does with "[default]".
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    std::string usage = "Usage: " + name;
+    for (const CLI::Option* option : app->get_options()) {
+      if (option->get_required()) usage += " " + heading(option);
+    }
+    return usage + " [options]\n\n";
+  }
+  std::string make_group(std::string group, bool is_positional,
+                         std::vector<const CLI::Option*> options) const override {
+    std::string out = group + ":\n";
+    for (const CLI::Option* option : options) out += make_option(option, is_positional);
+    return out;
+  }
+  std::string make_option(const CLI::Option* option, bool) const override {
+    std::string left = "  " + heading(option) + " ";
+    left += left.size() > kNameColumns ? "\n" + std::string(kNameColumns, ' ')
+                                       : std::string(kNameColumns - left.size(), ' ');
+    const std::string preset = option->get_default_str();
+    return left + wrapped(option->get_description() + (preset.empty() ? "" : " [" + preset + "]"), kNameColumns) + "\n";
+  }
+
+ private:
+  static std::string heading(const CLI::Option* option) {
+    const std::string type = option->get_type_name();
+    return option->get_name(false, true) + (type.empty() ? "" : " " + type);
+  }
+};
 
 /// The long option that a mistyped one most probably means.
 std::string nearest_option(const CLI::App& app, const std::string& word) {
@@ -44,20 +96,22 @@ int fail(const CLI::App& app, int code, const std::string& message) {
 }  // namespace
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
-  app.get_formatter()->column_width(34);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_help_flag("-h,--help", "Print this help")->group("Program");
-  app.set_version_flag("--version", "unet " UNET_VERSION)->group("Program");
+  app.set_version_flag("--version", "unet " UNET_VERSION, "Print the version")->group("Program");
   app.add_flag("--quiet", options.quiet, "Print errors only")->group("Program");
   app.add_flag("--verbose", options.verbose, "Print more about what is done")->group("Program");
   app.add_option("--device", options.device, "Where to compute")
-      ->check(CLI::IsMember({"auto", "cpu"}))
+      ->check(CLI::IsMember({"auto", "cpu"}).description(""))
+      ->type_name("auto|cpu")
       ->capture_default_str()
       ->group("Computing");
   app.add_option("--precision", options.precision, "Numbers of the network's activations [f32]")
-      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->check(CLI::IsMember({"f32", "bf16"}).description(""))
+      ->type_name("f32|bf16")
       ->group("Computing");
   app.add_option("--threads", options.threads, "Threads [one a core]")
-      ->check(CLI::Range(1, 4096))
+      ->check(CLI::Range(1, 4096).description(""))
       ->type_name("N")
       ->group("Computing");
   app.add_option_function<int64_t>(
@@ -67,7 +121,7 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
            options.has_seed = true;
          },
          "Start of all random numbers: the same seed gives the same bits [1]")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::NonNegativeNumber.description(""))
       ->type_name("N")
       ->group("Computing");
 }

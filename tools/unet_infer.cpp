@@ -38,7 +38,7 @@ void add_options(CLI::App& app, InferOptions& options) {
       ->group("Files");
   app.add_option("--output", options.output,
                  "Result file for one input and one kind of result; otherwise a folder for NAME_probability.tif, "
-                 "NAME_classes.tif, NAME_instances.tif, NAME_overlay.png, NAME_objects.csv")
+                 "NAME_classes.tif, NAME_instances.tif, NAME_overlay.png and NAME_objects.csv")
       ->required()
       ->type_name("PATH")
       ->group("Files");
@@ -47,7 +47,7 @@ void add_options(CLI::App& app, InferOptions& options) {
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"probability", "classes", "instances", "overlay", "objects"}).description(""))
       ->type_name("KIND,...")
-      ->capture_default_str()
+      ->default_str("probability")
       ->group("Results");
   app.add_option("--threshold", options.segmentation.threshold,
                  "Two classes: probability of the last one from which a pixel belongs to it")
@@ -83,8 +83,7 @@ void add_options(CLI::App& app, InferOptions& options) {
   add_common_options(app, options.common);
   app.footer(
       "Example: cells of all pages, as a label image and a table, averaged over eight symmetries\n"
-      "  unet_infer --model run/model.safetensors --input stack.tif --output results --write instances,objects --tta "
-      "d4\n\n"
+      "  unet_infer --model run/model.safetensors --input stack.tif --output results --write instances,objects --tta d4\n\n"
       "Exit codes: 0 done, 2 usage, 3 data (the other images of a folder are still done), 4 files, 5 memory, 7 model,\n"
       "130 or 143 stopped by a signal (finished files stay).");
 }

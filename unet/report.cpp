@@ -41,11 +41,12 @@ const ValidationRecord* best_of(const TrainingHistory& history) {
 }
 
 Chart loss_chart(const TrainingHistory& history) {
-  Chart chart{.id = "loss",
-              .title = "Loss",
-              .note = "Weighted cross-entropy. The band spans the single steps, the ring marks the saved model.",
-              .series = {{.name = "training", .points = step_curve(history, &StepRecord::loss)}},
-              .scale = ChartScale::both};
+  Chart chart{
+      .id = "loss",
+      .title = "Loss",
+      .note = "Cross-entropy: with pixel weights in training, without in validation. The band spans single steps.",
+      .series = {{.name = "training", .points = step_curve(history, &StepRecord::loss)}},
+      .scale = ChartScale::both};
   if (!history.validations.empty()) {
     const ValidationRecord* best = best_of(history);
     ChartSeries series{.name = "validation", .points = {}, .dots = history.validations.size() <= 60};
@@ -58,7 +59,7 @@ Chart loss_chart(const TrainingHistory& history) {
 }
 
 Chart metric_chart(const TrainingHistory& history) {
-  Chart chart{.id = "metrics", .title = "Validation metrics", .note = "Higher is better; 1 is perfect.", .series = {}};
+  Chart chart{.id = "metrics", .title = "Validation metrics", .note = "The ring marks the saved model.", .series = {}};
   const ValidationRecord* best = best_of(history);
   for (const ValidationRecord& record : history.validations) {
     for (const auto& [name, value] : record.metrics) {

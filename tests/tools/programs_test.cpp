@@ -1,0 +1,194 @@
+// Runs the programs as a user does.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "tests/catch.h"
+#include "tests/temporary_folder.h"
+#include "unet/png_io.h"
+
+namespace unet {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Result {
+  int code = -1;
+  std::string out, error;
+};
+
+class Workplace {
+ public:
+  /// Four pages of bright discs on dark ground, and their masks.
+  Workplace() {
+    fs::create_directory(folder_ / "images");
+    fs::create_directory(folder_ / "labels");
+    for (int page = 0; page < 4; ++page) {
+      Grid<uint8_t> image(64, 72), label(64, 72);
+      for (int64_t y = 0; y < 64; ++y) {
+        for (int64_t x = 0; x < 72; ++x) {
+          const int64_t dy = y % 24 - 12, dx = (x + 5 * page) % 24 - 12;
+          const bool inside = dy * dy + dx * dx < 64;
+          label.at(y, x) = inside ? 255 : 0;
+          image.at(y, x) = static_cast<uint8_t>((inside ? 170 : 60) + (y * 7 + x * 13) % 31);
+        }
+      }
+      const std::string name = "page" + std::to_string(page) + ".png";
+      test::write_text(folder_ / ("images/" + name), encode_png(image));
+      test::write_text(folder_ / ("labels/" + name), encode_png(label));
+    }
+  }
+
+  std::string path(const std::string& name) const { return folder_ / name; }
+  std::string read(const std::string& name) const { return test::read_text(folder_ / name); }
+
+  Result run(const std::string& program, const std::string& arguments) const {
+    const std::string command = "cd '" + folder_.path().string() + "' && " UNET_PROGRAMS "/" + program + " " +
+                                arguments + " >out.txt 2>error.txt";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), read("out.txt"), read("error.txt")};
+  }
+
+  /// unet_train on the pages, with a network that takes milliseconds a step.
+  Result train(const std::string& out, const std::string& more = "") const {
+    return run("unet_train", kTraining + out + " " + more);
+  }
+
+  static inline const std::string kTraining =
+      "--images images --labels labels --val-fraction 0.25 --preset tiny --threads 1 --set network.depth=1 "
+      "--set network.width=4 --set tile.input=48 --set run.validation_interval=10 --set run.checkpoint_interval=5 "
+      "--steps 20 --out ";
+
+ private:
+  test::TemporaryFolder folder_;
+};
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("programs: train, look at the run, segment") {
+  const Workplace place;
+  const Result trained = place.train("run");
+  INFO(trained.error);
+  REQUIRE(trained.code == 0);
+  CHECK(contains(trained.out, "width = 4"));
+  CHECK(contains(trained.out, "tile: 48 -> 32 px"));
+  CHECK(contains(trained.out, "validation loss"));
+  for (const char* file : {"model.safetensors", "config.toml", "log.jsonl", "report.html", "checkpoints"}) {
+    CHECK(fs::exists(place.path(std::string("run/") + file)));
+  }
+  CHECK(contains(place.read("run/config.toml"), "steps = 20"));
+
+  const Result again = place.train("run");
+  CHECK(again.code == 2);
+  CHECK(contains(again.error, "--resume"));
+
+  const Result one = place.run("unet_infer", "--model run/model.safetensors --input images/page0.png --output p.tif");
+  INFO(one.error);
+  REQUIRE(one.code == 0);
+  CHECK(fs::file_size(place.path("p.tif")) > 64 * 72 * sizeof(float));
+
+  const Result all =
+      place.run("unet_infer",
+                "--model run/model.safetensors --input images --output results --write instances,objects --tta flips");
+  INFO(all.error);
+  REQUIRE(all.code == 0);
+  for (int page = 0; page < 4; ++page) {
+    const std::string stem = "results/page" + std::to_string(page);
+    CHECK(fs::exists(place.path(stem + "_instances.tif")));
+    CHECK(fs::exists(place.path(stem + "_objects.csv")));
+  }
+}
+
+TEST_CASE("programs: --check validates, predicts and writes nothing") {
+  const Workplace place;
+  const Result checked = place.train("run", "--check");
+  INFO(checked.error);
+  REQUIRE(checked.code == 0);
+  CHECK(contains(checked.out, "page0.png [64,72,1]"));
+  CHECK(contains(checked.out, "training: 3 pages"));
+  CHECK(contains(checked.out, "validation: 1 page\n"));
+  CHECK(contains(checked.out, "memory: "));
+  CHECK(contains(checked.out, " a step"));
+  CHECK_FALSE(fs::exists(place.path("run")));
+}
+
+TEST_CASE("programs: a bad image is skipped, the others are done, the exit code says so") {
+  const Workplace place;
+  REQUIRE(place.train("run").code == 0);
+  test::write_text(place.path("images/page1.png"), "no image");
+  const Result result = place.run("unet_infer", "--model run/model.safetensors --input images --output results");
+  CHECK(result.code == 3);
+  CHECK(contains(result.error, "page1.png"));
+  CHECK(contains(result.error, "1 of 4 images"));
+  CHECK(fs::exists(place.path("results/page0_probability.tif")));
+  CHECK_FALSE(fs::exists(place.path("results/page1_probability.tif")));
+  CHECK(fs::exists(place.path("results/page3_probability.tif")));
+}
+
+TEST_CASE("programs: stopped by a signal and resumed, training ends with the same bits") {
+  const Workplace place;
+  REQUIRE(place.train("whole", "--steps 400 --quiet").code == 0);
+
+  const pid_t child = fork();
+  if (child == 0) {
+    const std::string command = "cd '" + place.path("") + "' && exec " UNET_PROGRAMS "/unet_train " +
+                                Workplace::kTraining + "parts --steps 400 --quiet";
+    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    _exit(127);
+  }
+  while (!fs::exists(place.path("parts/checkpoints/ckpt-0000000005.safetensors"))) usleep(1000);
+  kill(child, SIGTERM);
+  int status = 0;
+  waitpid(child, &status, 0);
+  REQUIRE(WIFEXITED(status));
+  REQUIRE(WEXITSTATUS(status) == 75);
+
+  const Result resumed = place.run("unet_train", "--images images --labels labels --out parts --resume --threads 1");
+  INFO(resumed.error);
+  REQUIRE(resumed.code == 0);
+  CHECK(place.read("parts/model.safetensors") == place.read("whole/model.safetensors"));
+}
+
+TEST_CASE("programs: errors have their exit code and name what is wrong") {
+  const Workplace place;
+  const auto refused = [&](const std::string& program, const std::string& arguments, int code,
+                           const std::string& named) {
+    const Result result = place.run(program, arguments);
+    INFO(program << ' ' << arguments << '\n' << result.error);
+    CHECK(result.code == code);
+    CHECK(contains(result.error, program + ": "));
+    CHECK(contains(result.error, named));
+  };
+  const std::string data = "--images images --labels labels --out run ";
+  refused("unet_train", "", 2, "--images");
+  refused("unet_train", "--images images --out run", 2, "--labels");
+  refused("unet_train", data + "--stesp 3", 2, "did you mean --steps?");
+  refused("unet_train", data + "--set lr=1", 2, "did you mean optimizer.lr?");
+  refused("unet_train", data + "--set network.width=0", 2, "network.width: expected 1 .. 1024, got 0");
+  refused("unet_train", data + "--preset peper", 2, "paper");
+  refused("unet_train", data + "--time-limit soon", 2, "soon");
+  refused("unet_train", data + "--set tile.input=100", 2, "tile.input");
+  refused("unet_train", data + "--val-images images", 2, "--val-labels");
+  refused("unet_train", data + "--config missing.toml", 4, "missing.toml");
+  refused("unet_train", "--images nowhere --labels labels --out run", 4, "nowhere");
+  refused("unet_train", "--images images --labels images --out run --labels classes", 3, "");
+  fs::remove(place.path("labels/page3.png"));
+  refused("unet_train", data, 3, "page3.png");
+
+  const std::string infer = "--input images --output results ";
+  test::write_text(place.path("model.safetensors"), "no model");
+  refused("unet_infer", infer + "--model model.safetensors", 7, "model.safetensors");
+  refused("unet_infer", infer + "--model missing.safetensors", 4, "missing.safetensors");
+  refused("unet_infer", infer + "--model model.safetensors --write colours", 2, "colours");
+  refused("unet_infer", infer + "--model model.safetensors --tile some", 2, "--tile");
+  refused("unet_infer", infer + "--model model.safetensors --max-memory much", 2, "much");
+  refused("unet_infer", infer + "--model model.safetensors --threshold 2", 2, "--threshold");
+  refused("unet_infer", "--input nowhere --output results --model model.safetensors", 4, "nowhere");
+}
+
+}  // namespace unet
