@@ -162,7 +162,7 @@ ValidationRecord Trainer::validate(const SeePrediction& see) {
       loss_sum -= std::log(std::max(likelihood, std::numeric_limits<float>::min()));
       ++pixels;
     }
-    confusion.add(p, page.classes);
+    confusion.add_probabilities(p, page.classes);
     pixel_error.add(p, page.classes);
     if (see) see(page, p);
   }

@@ -10,6 +10,7 @@
 #include "unet/png_io.h"
 #include "unet/report.h"
 #include "unet/tensorboard.h"
+#include "unet/tile.h"
 
 namespace unet {
 namespace {

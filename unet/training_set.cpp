@@ -1,9 +1,119 @@
 #include "unet/training_set.h"
 
+#include <cmath>
+#include <optional>
+
+#include "unet/components.h"
+#include "unet/scaling.h"
 #include "unet/separation.h"
 #include "unet/weight_map.h"
 
 namespace unet {
+namespace {
+
+/// Reads pages in order, opening each file once.
+class PairReader {
+ public:
+  PairReader(const LabelSurvey& labels, const DataConfig& config) : labels_(labels), config_(config) {}
+
+  TrainingPage read(const PagePair& pair) {
+    if (!image_ || image_->path() != pair.image.file) {
+      image_.emplace(pair.image.file);
+      scalings_ = pixel_scalings(config_.normalisation, *image_);
+    }
+    if (!label_ || label_->path() != pair.label.file) label_.emplace(pair.label.file);
+
+    const PixelScaling& scaling = scalings_[static_cast<size_t>(pair.image.page)];
+    TrainingPage page{.name = pair.image.name(), .image = image_->read(pair.image.page), .centre = scaling.centre};
+    scaling.to_unit(page.image);
+    LabelMap values = read_label_values(*label_, pair.label.page);
+    labels_.translate(values);
+    if (labels_.kind == LabelKind::instances) {
+      page.classes = values;
+      for (int32_t& v : page.classes.data) v = std::min(v, 1);
+      page.instances = std::move(values);
+    } else {
+      page.instances = connected_components(values, static_cast<Connectivity>(config_.connectivity)).ids;
+      for (size_t i = 0; i < values.data.size(); ++i) {
+        if (values.data[i] < 0) page.instances.data[i] = -1;
+      }
+      page.classes = std::move(values);
+    }
+    return page;
+  }
+
+ private:
+  const LabelSurvey& labels_;
+  const DataConfig& config_;
+  std::optional<ImageReader> image_, label_;
+  std::vector<PixelScaling> scalings_;  // of image_
+};
+
+std::vector<InputPage> label_pages(const std::vector<PagePair>& training, const std::vector<PagePair>& validation) {
+  std::vector<InputPage> pages;
+  for (const auto* pairs : {&training, &validation}) {
+    for (const PagePair& pair : *pairs) pages.push_back(pair.label);
+  }
+  return pages;
+}
+
+/// Takes the last pages for validation; at least one stays for training.
+std::vector<PagePair> split_off(std::vector<PagePair>& pairs, double fraction) {
+  const auto count = static_cast<double>(pairs.size());
+  const auto wanted = std::min(std::ceil(fraction * count - 1e-9), count - 1);
+  const auto first = pairs.end() - static_cast<ptrdiff_t>(wanted);
+  std::vector<PagePair> taken(first, pairs.end());
+  pairs.erase(first, pairs.end());
+  return taken;
+}
+
+}  // namespace
+
+TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConfig& config) {
+  TrainingData data{.config = config};
+  data.training_pairs = pair_pages(list_pages(inputs.images), list_pages(inputs.labels));
+  if (!inputs.validation_images.empty()) {
+    data.validation_pairs = pair_pages(list_pages(inputs.validation_images), list_pages(inputs.validation_labels));
+  } else {
+    data.validation_pairs = split_off(data.training_pairs, config.data.validation_fraction);
+  }
+  const PageInfo& first = data.training_pairs.front().image.info;
+  for (const auto* pairs : {&data.training_pairs, &data.validation_pairs}) {
+    for (const PagePair& pair : *pairs) {
+      if (pair.image.info.channels != first.channels) {
+        throw DataError(concat(pair.image.name(), ": ", pair.image.info.channels, " channels, but ",
+                               data.training_pairs.front().image.name(), " has ", first.channels,
+                               "; train on images of one kind"));
+      }
+    }
+  }
+
+  data.labels = survey_labels(label_pages(data.training_pairs, data.validation_pairs), config.data);
+  NetworkConfig& network = data.config.network;
+  const auto resolve = [](const char* key, int64_t& value, int64_t found) {
+    if (value != 0 && value != found) {
+      throw ConfigError(concat("network.", key, ": expected ", found, " as in the data, got ", value));
+    }
+    value = found;
+  };
+  resolve("in_channels", network.in_channels, first.channels);
+  resolve("classes", network.classes, data.labels.classes());
+  data.config.data.labels = data.labels.kind;
+  data.config.validate();
+
+  PairReader reader(data.labels, data.config.data);
+  for (const PagePair& pair : data.training_pairs) data.set.training.push_back(reader.read(pair));
+  for (const PagePair& pair : data.validation_pairs) data.set.validation.push_back(reader.read(pair));
+  prepare_weights(data.set, network.classes, data.config);
+
+  data.info = {.network = network,
+               .normalisation = data.config.data.normalisation,
+               .labels = data.labels.kind,
+               .class_values = {data.labels.class_values.begin(), data.labels.class_values.end()},
+               .tile = data.config.tile.input,
+               .pixel_size = ImageReader(data.training_pairs.front().image.file).metadata().pixel_size};
+  return data;
+}
 
 void prepare_weights(TrainingSet& set, int64_t classes, const TrainingConfig& config) {
   ClassFrequencies frequencies(classes);

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "unet/config.h"
-#include "unet/image.h"
+#include "unet/labels.h"
+#include "unet/model.h"
 
 namespace unet {
 
@@ -24,8 +24,26 @@ struct TrainingSet {
   std::vector<float> class_weights;  // w_c of each class, over all training pages
 };
 
-/// Computes instances' weights: carves separation borders, counts the classes over the training pages, and fills
-/// classes and weights of every page. `instances` and uncarved `classes` are given.
+/// Carves separation borders into the classes of every page, counts the classes over the training pages, and fills the
+/// weight maps. `instances` and uncarved `classes` are given.
 void prepare_weights(TrainingSet& set, int64_t classes, const TrainingConfig& config);
+
+/// Where images and labels are; see list_image_files() for what a path may be.
+struct TrainingInputs {
+  std::string images, labels;
+  std::string validation_images, validation_labels;  // empty: a share of the pages above, from the end
+};
+
+/// All that is known once the files are read.
+struct TrainingData {
+  TrainingConfig config;  // with the network's channels and classes filled in
+  ModelInfo info;
+  TrainingSet set;
+  std::vector<PagePair> training_pairs, validation_pairs;
+  LabelSurvey labels;
+};
+
+/// Reads, checks and prepares everything. Throws DataError (naming the file), IoError, ConfigError.
+TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConfig& config);
 
 }  // namespace unet

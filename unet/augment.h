@@ -1,0 +1,25 @@
+// Training samples: tiles of the pages, deformed at random.
+#pragma once
+
+#include <vector>
+
+#include "unet/training_set.h"
+
+namespace unet {
+
+/// What the network is fed in one step, a tile of T x T pixels and what is to be learned about its centre, o x o.
+struct Sample {
+  Image image;      // [T,T,C], centre subtracted
+  LabelMap labels;  // [o,o,1], -1 ignore
+  Image weights;    // [o,o,1]
+};
+
+/// The sample of this number: a function of config.run.seed and index alone.
+///
+/// Output pixel x shows page position q(x) = M(x + u(x)): first the elastic displacement u in tile coordinates, then
+/// rotation about the tile's centre (flips before it) and shift to a random centre. Image bilinear, labels nearest,
+/// weights bilinear, all continued by mirroring; then the gray-value curve. Sources: Ronneberger et al. 2015, section
+/// 3.1; order of operations as in the authors' later layers.
+Sample draw_sample(const std::vector<TrainingPage>& pages, const TrainingConfig& config, int64_t index);
+
+}  // namespace unet
