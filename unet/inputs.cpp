@@ -285,7 +285,7 @@ std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std
     std::string text = "pair images and labels: ";
     if (!lonely_images.empty()) text += concat("no label for ", list_names(lonely_images), "; ");
     if (!lonely_labels.empty()) text += concat("no image for ", list_names(lonely_labels), "; ");
-    throw DataError(text + "add or leave out, for instance with a glob");
+    throw DataError(text + "complete the pairs, or leave files out with a glob");
   }
 
   const auto image_pages = by_file(images), label_pages = by_file(labels);

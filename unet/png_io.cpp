@@ -13,7 +13,6 @@ namespace unet {
 namespace {
 
 constexpr int64_t kBandBytes = int64_t{1} << 20;
-constexpr png_alloc_size_t kMaxAncillaryBytes = png_alloc_size_t{8} << 20;
 
 /// Runs `calls`, which may enter libpng but holds nothing that needs destruction: libpng reports errors by longjmp.
 template <class Calls>
@@ -44,8 +43,10 @@ struct PngSource::Decoder {
     }
     png_set_read_fn(png, this, read);
     png_set_user_limits(png, kMaxSidePx, kMaxSidePx);
-    png_set_chunk_malloc_max(png, kMaxAncillaryBytes);
-    png_set_chunk_cache_max(png, 128);
+    // Of the chunks that an image does without only the pixel size is read: libpng would allocate whatever length a
+    // text chunk claims.
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, reinterpret_cast<png_const_bytep>("pHYs"), 1);
   }
   ~Decoder() { png_destroy_read_struct(&png, &info, nullptr); }
   Decoder(const Decoder&) = delete;

@@ -1,6 +1,7 @@
 #include "unet/png_io.h"
 
 #include <png.h>
+#include <sys/resource.h>
 
 #include "tests/catch.h"
 #include "tests/temporary_folder.h"
@@ -122,6 +123,19 @@ TEST_CASE("what is wrong with a PNG is said") {
   damaged[bytes.size() / 2] ^= 0x10;
   test::write_text(folder / "damaged.png", damaged);
   CHECK_THROWS_AS(ImageReader(folder / "damaged.png").read(0), DataError);
+}
+
+TEST_CASE("a text chunk that claims gigabytes costs no memory") {
+  const TemporaryFolder folder;
+  write_png(folder / "a.png", {});
+  std::string bytes = test::read_text(folder / "a.png");
+  bytes.insert(8 + 25, std::string("\x60\0\0\0tEXt", 8));  // after the header: 1.6 GB of text
+  test::write_text(folder / "a.png", bytes);
+  rusage before{}, after{};
+  getrusage(RUSAGE_SELF, &before);
+  CHECK_THROWS_WITH(ImageReader(folder / "a.png"), Contains("truncated"));
+  getrusage(RUSAGE_SELF, &after);
+  CHECK(after.ru_maxrss - before.ru_maxrss < 64 << 10);  // KiB
 }
 
 TEST_CASE("a PNG's pixel size") {
