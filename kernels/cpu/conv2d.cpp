@@ -1,11 +1,14 @@
 #include "kernels/conv2d.h"
 
+#include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/cpu/blocked.h"
 #include "kernels/cpu/conv2d_head.h"
 #include "kernels/cpu/filter.h"
 #include "kernels/cpu/gradient.h"
+#include "kernels/cpu/winograd.h"
 
 namespace unet::kernels {
 namespace cpu {
@@ -40,8 +43,8 @@ class Source {
     if (copy_) data_ = copy_->data();
   }
 
-  bool planar() const { return planar_; }
-  const T* data() const { return data_; }
+  FilterUse filter_use() const { return planar_ ? FilterUse::planar_convolution : FilterUse::convolution; }
+  T* data() const { return const_cast<T*>(data_); }
 
  private:
   static bool is_planar(const View<const T>& x) { return x.c <= kMaxPlanes && !x.is_blocked(); }
@@ -60,12 +63,12 @@ class Source {
   const T* data_ = nullptr;
 };
 
-// The oneDNN problem of a convolution of images like x with a part of filter w.
+// The oneDNN problem of a convolution of images like x with a part of a filter.
 template <class T>
 ConvolutionProblem problem_of(const Context& context, ConvolutionPass pass, const View<const T>& x,
                               const FilterPart& part) {
   return {.pass = pass,
-          .planar = part.planar,
+          .planar = part.use == FilterUse::planar_convolution,
           .type = DTypeOf<T>::value,
           .y_type = DTypeOf<T>::value,
           .threads = context.threads,
@@ -79,18 +82,14 @@ ConvolutionProblem problem_of(const Context& context, ConvolutionPass pass, cons
           .filter_stride = part.stride()};
 }
 
-FilterPart part_of(const View<const float>& w, std::vector<ChannelRange> ranges, bool planar) {
-  return {.k = w.n, .r = w.h, .s = w.w, .filter_channels = w.c, .ranges = std::move(ranges), .planar = planar};
-}
-
-// y = act(b + w * cat(x, x2)) through oneDNN.
+// y = act(b + w * cat(x, x2)).
 template <class T, class Y>
 void forward(const Context& context, const Conv2d<T>& o, const View<Y>& y) {
   const Source<T> source(context, o.x, o.x2);
   const BlockedOutput<Y> output(context, y);
   std::vector<ChannelRange> ranges{{0, o.x.c}};
   if (o.x2) ranges.push_back({o.x.c, o.x2.c});
-  const FilterPart part = part_of(o.w, std::move(ranges), source.planar());
+  const FilterPart part(o.w, source.filter_use(), std::move(ranges));
 
   ConvolutionProblem problem = problem_of(context, ConvolutionPass::forward, o.x, part);
   problem.y_type = DTypeOf<Y>::value;
@@ -99,12 +98,8 @@ void forward(const Context& context, const Conv2d<T>& o, const View<Y>& y) {
   const auto convolution = state_of(context).convolution(problem);
   const PackedFilter filter(context, *convolution, part, o.w.data, o.cache);
   const PaddedBias bias(context, o.b);
-  const Scratch<std::byte> scratch(*context.workspace, static_cast<int64_t>(convolution->scratch_bytes()));
-  convolution->execute({.x = const_cast<T*>(source.data()),
-                        .filter = filter.data(),
-                        .bias = bias.data(),
-                        .y = output.view().data,
-                        .scratch = scratch.data()});
+  execute(context, *convolution,
+          {.x = source.data(), .filter = filter.data(), .bias = bias.data(), .y = output.view().data});
   output.store();
 }
 
@@ -113,12 +108,11 @@ template <class T>
 void backward_data(const Context& context, const Conv2dBackward<T>& o, const View<T>& g, const View<T>& dx,
                    ChannelRange range) {
   const BlockedOutput<T> output(context, dx);
-  const FilterPart part = part_of(o.w, {range}, false);
+  const FilterPart part(o.w, FilterUse::convolution, {range});
   const auto convolution =
       state_of(context).convolution(problem_of<T>(context, ConvolutionPass::backward_data, dx, part));
   const PackedFilter filter(context, *convolution, part, o.w.data, o.cache);
-  const Scratch<std::byte> scratch(*context.workspace, static_cast<int64_t>(convolution->scratch_bytes()));
-  convolution->execute({.x = output.view().data, .filter = filter.data(), .y = g.data, .scratch = scratch.data()});
+  execute(context, *convolution, {.x = output.view().data, .filter = filter.data(), .y = g.data});
   output.store();
 }
 
@@ -127,14 +121,48 @@ template <class T>
 void backward_filter(const Context& context, const Conv2dBackward<T>& o, const View<T>& g, const View<const T>& x,
                      ChannelRange range) {
   const Source<T> source(context, x, {});
-  const FilterPart part = part_of(o.w, {range}, source.planar());
+  const FilterPart part(o.w, source.filter_use(), {range});
   const auto convolution =
       state_of(context).convolution(problem_of<T>(context, ConvolutionPass::backward_filter, x, part));
   const Scratch<std::byte> packed(*context.workspace, static_cast<int64_t>(convolution->filter_bytes()));
-  const Scratch<std::byte> scratch(*context.workspace, static_cast<int64_t>(convolution->scratch_bytes()));
-  convolution->execute(
-      {.x = const_cast<T*>(source.data()), .filter = packed.data(), .y = g.data, .scratch = scratch.data()});
+  execute(context, *convolution, {.x = source.data(), .filter = packed.data(), .y = g.data});
   unpack_gradient(context, *convolution, part, packed.data(), o.dw.data);
+}
+
+// A filter transformed for a Winograd pass, from the cache; null where the pass had better transform it itself.
+template <class Operation, class Pack>
+const float* winograd_filter(const Context& context, const Operation& o, ConvolutionPass pass, Pack pack) {
+  if (o.cache == nullptr || !winograd::gains_from_packed_filter(o)) return nullptr;
+  const size_t bytes = static_cast<size_t>(winograd::packed_filter_size(o.w)) * sizeof(float);
+  return static_cast<const float*>(cached_form(*o.cache, {-1, static_cast<int64_t>(pass)}, bytes,
+                                               [&](void* packed) { pack(context, o.w, static_cast<float*>(packed)); }));
+}
+
+// Note [Choice of algorithm]
+//
+// ConvolutionMode::fast takes the own Winograd convolution where it computes the operation: f32, 3x3, blocked images.
+// The choice depends on shapes alone, so that the same program gives the same bits everywhere.
+template <class Operation>
+bool uses_winograd(const Context& context, const Operation& o) {
+  return context.convolution == ConvolutionMode::fast && winograd::supports(o);
+}
+
+bool forward_winograd(const Context& context, const Conv2d<float>& o) {
+  if (!uses_winograd(context, o)) return false;
+  winograd::forward(context, o, winograd_filter(context, o, ConvolutionPass::forward, winograd::pack_forward));
+  return true;
+}
+
+bool backward_winograd(const Context& context, Conv2dBackward<float> o, const View<float>& g) {
+  o.dy = g;
+  o.dy_wide = {};
+  if (!uses_winograd(context, o)) return false;
+  if (o.dx || o.dx2) {
+    const float* packed = winograd_filter(context, o, ConvolutionPass::backward_data, winograd::pack_backward_data);
+    winograd::backward_data(context, o, packed);
+  }
+  if (o.dw) winograd::backward_filter(context, o);
+  return true;
 }
 
 }  // namespace
@@ -142,26 +170,34 @@ void backward_filter(const Context& context, const Conv2dBackward<T>& o, const V
 
 template <class T>
 void execute(Cpu, const Context& context, const Conv2d<T>& o) {
-  if (cpu::is_head(o)) return cpu::execute_head(context, o);
+  using namespace cpu;
+  if (is_head(o)) return execute_head(context, o);
+  if constexpr (std::is_same_v<T, float>) {
+    if (forward_winograd(context, o)) return;
+  }
   if (o.y) {
-    cpu::forward(context, o, o.y);
+    forward(context, o, o.y);
   } else {
-    cpu::forward(context, o, o.y_wide);
+    forward(context, o, o.y_wide);
   }
 }
 
 template <class T>
 void execute(Cpu, const Context& context, const Conv2dBackward<T>& o) {
-  if (cpu::is_head(o)) return cpu::execute_head(context, o);
-  const cpu::Gradient<T> gradient(context, o.y, o.dy, o.dy_wide, o.db);
+  using namespace cpu;
+  if (is_head(o)) return execute_head(context, o);
+  const Gradient<T> gradient(context, o.y, o.dy, o.dy_wide, o.db);
   const View<T>& g = gradient.view();
-  const cpu::ChannelRange first{0, o.x.c};
-  const cpu::ChannelRange second{o.x.c, o.x2.c};
-  if (o.dx) cpu::backward_data(context, o, g, o.dx, first);
-  if (o.dx2) cpu::backward_data(context, o, g, o.dx2, second);
+  if constexpr (std::is_same_v<T, float>) {
+    if (backward_winograd(context, o, g)) return;
+  }
+  const ChannelRange first{0, o.x.c};
+  const ChannelRange second{o.x.c, o.x2.c};
+  if (o.dx) backward_data(context, o, g, o.dx, first);
+  if (o.dx2) backward_data(context, o, g, o.dx2, second);
   if (o.dw) {
-    cpu::backward_filter(context, o, g, o.x, first);
-    if (o.x2) cpu::backward_filter(context, o, g, o.x2, second);
+    backward_filter(context, o, g, o.x, first);
+    if (o.x2) backward_filter(context, o, g, o.x2, second);
   }
 }
 

@@ -23,14 +23,15 @@ void pack(const Context& context, const CompiledConvolution& convolution, const 
   if (!part.is_padded()) return convolution.pack(w + first, packed);
 
   const int64_t c = part.padded_c();
-  const int64_t taps = part.r * part.s;
-  const Scratch<float> padded(*context.workspace, part.padded_k() * taps * c);
+  const int64_t rows = part.padded_k() * part.r * part.s;
+  const Scratch<float> padded(*context.workspace, rows * c);
 #pragma omp parallel for num_threads(context.threads)
-  for (int64_t row = 0; row < part.padded_k() * taps; ++row) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t from = part.source_row(row);
     float* to = &padded[row * c];
     for (const ChannelRange& range : part.ranges) {
       float* const end = to + part.padded_channels(range);
-      if (row < part.k * taps) to = std::copy_n(w + row * part.filter_channels + range.begin, range.count, to);
+      if (from >= 0) to = std::copy_n(w + from * part.filter_channels + range.begin, range.count, to);
       std::fill(to, end, 0.0F);
       to = end;
     }
@@ -40,6 +41,22 @@ void pack(const Context& context, const CompiledConvolution& convolution, const 
 
 }  // namespace
 
+FilterPart::FilterPart(const View<const float>& w, FilterUse filter_use, std::vector<ChannelRange> sources)
+    : use(filter_use),
+      k(w.n),
+      r(use == FilterUse::up_convolution ? 1 : w.h),
+      s(use == FilterUse::up_convolution ? 1 : w.w),
+      filter_channels(w.c),
+      ranges(std::move(sources)) {}
+
+int64_t FilterPart::source_row(int64_t row) const {
+  if (use != FilterUse::up_convolution) return row < k * r * s ? row : -1;
+  const int64_t phase_rows = padded_k() / phases();
+  const int64_t phase = row / phase_rows;
+  const int64_t channel = row % phase_rows;
+  return channel < k ? channel * phases() + phase : -1;
+}
+
 int64_t FilterPart::padded_c() const {
   int64_t c = 0;
   for (const ChannelRange& range : ranges) c += padded_channels(range);
@@ -47,39 +64,47 @@ int64_t FilterPart::padded_c() const {
 }
 
 bool FilterPart::is_padded() const {
+  if (use == FilterUse::up_convolution) return true;
   int64_t c = 0;
   for (const ChannelRange& range : ranges) c += range.count;
   return padded_k() != k || padded_c() != c;
 }
 
+void* cached_form(FilterCache& cache, std::pair<int, int64_t> key, size_t bytes,
+                  const std::function<void(void*)>& pack) {
+  auto packed = std::dynamic_pointer_cast<PackedForms>(cache.entry());
+  if (!packed) cache.entry() = packed = std::make_shared<PackedForms>();
+  auto& form = packed->forms[key];
+  if (!form) {
+    const size_t lines = static_cast<size_t>(round_up(static_cast<int64_t>(bytes), 64));
+    std::unique_ptr<void, Free> fresh(std::aligned_alloc(64, lines));
+    if (!fresh) {
+      throw OutOfMemory(concat("filter cache: cannot allocate ", bytes, " bytes; run without a cache"), bytes, 0);
+    }
+    pack(fresh.get());
+    form = std::move(fresh);
+  }
+  return form.get();
+}
+
 PackedFilter::PackedFilter(const Context& context, const CompiledConvolution& convolution, const FilterPart& part,
                            const float* w, FilterCache* cache) {
   const size_t bytes = convolution.filter_bytes();
-  if (cache == nullptr) {
+  if (cache != nullptr) {
+    data_ = cached_form(*cache, {convolution.filter_format(), part.ranges.front().begin}, bytes,
+                        [&](void* packed) { pack(context, convolution, part, w, packed); });
+  } else {
     scratch_.emplace(*context.workspace, static_cast<int64_t>(bytes));
     data_ = scratch_->data();
     pack(context, convolution, part, w, data_);
-    return;
   }
-  auto forms = std::dynamic_pointer_cast<PackedForms>(cache->entry());
-  if (!forms) cache->entry() = forms = std::make_shared<PackedForms>();
-  auto& form = forms->forms[{convolution.filter_format(), part.ranges.front().begin}];
-  if (!form) {
-    std::unique_ptr<void, Free> fresh(
-        std::aligned_alloc(64, static_cast<size_t>(round_up(static_cast<int64_t>(bytes), 64))));
-    if (!fresh)
-      throw OutOfMemory(concat("filter cache: cannot allocate ", bytes, " bytes; use a smaller network"), bytes, 0);
-    pack(context, convolution, part, w, fresh.get());
-    form = std::move(fresh);
-  }
-  data_ = form.get();
 }
 
-PaddedBias::PaddedBias(const Context& context, const View<const float>& b) : data_(b.data) {
+PaddedBias::PaddedBias(const Context& context, const View<const float>& b, int64_t copies) : data_(b.data) {
   const int64_t padded = round_up(b.c, kChannelBlock);
-  if (b.c == padded) return;
-  scratch_.emplace(*context.workspace, padded);
-  std::fill(std::copy_n(b.data, b.c, scratch_->data()), scratch_->data() + padded, 0.0F);
+  if (!b || (b.c == padded && copies == 1)) return;
+  scratch_.emplace(*context.workspace, copies * padded);
+  for (int64_t i = 0; i < copies * padded; ++i) (*scratch_)[i] = i % padded < b.c ? b.data[i % padded] : 0.0F;
   data_ = scratch_->data();
 }
 
@@ -89,11 +114,13 @@ void unpack_gradient(const Context& context, const CompiledConvolution& convolut
   if (!part.is_padded()) return convolution.unpack(packed, dw + range.begin);
 
   const int64_t c = part.padded_c();
-  const Scratch<float> padded(*context.workspace, part.padded_k() * part.r * part.s * c);
+  const int64_t rows = part.padded_k() * part.r * part.s;
+  const Scratch<float> padded(*context.workspace, rows * c);
   convolution.unpack(packed, padded.data());
 #pragma omp parallel for num_threads(context.threads)
-  for (int64_t row = 0; row < part.k * part.r * part.s; ++row) {
-    std::copy_n(&padded[row * c], range.count, dw + row * part.filter_channels + range.begin);
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t to = part.source_row(row);
+    if (to >= 0) std::copy_n(&padded[row * c], range.count, dw + to * part.filter_channels + range.begin);
   }
 }
 

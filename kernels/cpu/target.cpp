@@ -53,7 +53,7 @@ Parts compile(const dnnl::engine& engine, const ConvolutionProblem& p) {
   const memory::desc y({p.n, p.k, p.h - p.r + 1, p.w - p.s + 1}, onednn_type(p.y_type), Tag::nChw16c);
   const memory::desc filter({p.k, p.c, p.r, p.s}, type, Tag::any);
   const memory::desc bias = p.bias ? memory::desc({p.k}, memory::data_type::f32, Tag::x) : memory::desc();
-  const auto algorithm = p.winograd ? dnnl::algorithm::convolution_winograd : dnnl::algorithm::convolution_direct;
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
   const memory::dims ones{1, 1};
   const memory::dims zeros{0, 0};
   dnnl::primitive_attr attributes;
@@ -186,6 +186,12 @@ std::shared_ptr<const CompiledConvolution> State::convolution(const ConvolutionP
 }
 
 std::shared_ptr<TargetState> make_state() { return std::make_shared<State>(); }
+
+void execute(const Context& context, const CompiledConvolution& convolution, CompiledConvolution::Operands operands) {
+  const Scratch<std::byte> scratch(*context.workspace, static_cast<int64_t>(convolution.scratch_bytes()));
+  operands.scratch = scratch.data();
+  convolution.execute(operands);
+}
 
 State& state_of(const Context& context) {
   auto* state = dynamic_cast<State*>(context.state.get());

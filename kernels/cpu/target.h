@@ -18,7 +18,6 @@ enum class ConvolutionPass : uint8_t { forward, backward_data, backward_filter }
 /// with one to three channels instead. Filters are f32 [K,R,S,C] whose rows of C lie `filter_stride` elements apart.
 struct ConvolutionProblem {
   ConvolutionPass pass = ConvolutionPass::forward;
-  bool winograd = false;
   bool planar = false;
   bool bias = false;          // forward: adds b[K]
   bool relu = false;          // forward: max(., 0)
@@ -75,6 +74,9 @@ class State final : public TargetState {
 };
 
 std::shared_ptr<TargetState> make_state();
+
+/// Executes with scratch memory of the context's workspace.
+void execute(const Context& context, const CompiledConvolution& convolution, CompiledConvolution::Operands operands);
 
 /// The context's state. Throws ConfigError where it is missing or belongs to another target.
 State& state_of(const Context& context);
