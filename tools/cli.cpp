@@ -142,13 +142,11 @@ int exit_code_of(const std::exception& error) {
 int run_program(CLI::App& app, int argc, const char* const* argv, const std::function<int()>& body) {
   try {
     app.parse(argc, argv);
+    return body();
   } catch (const CLI::Success& asked) {  // --help or --version
     return app.exit(asked, std::cout, std::cerr);
   } catch (const CLI::ParseError& error) {
     return fail(app, kUsageError, parse_message(app, error) + " (--help lists all options)");
-  }
-  try {
-    return body();
   } catch (const std::bad_alloc&) {
     return fail(app, kOutOfMemory, "out of memory");
   } catch (const std::exception& error) {

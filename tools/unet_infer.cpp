@@ -83,7 +83,8 @@ void add_options(CLI::App& app, InferOptions& options) {
   add_common_options(app, options.common);
   app.footer(
       "Example: cells of all pages, as a label image and a table, averaged over eight symmetries\n"
-      "  unet_infer --model run/model.safetensors --input stack.tif --output results --write instances,objects --tta d4\n\n"
+      "  unet_infer --model run/model.safetensors --input stack.tif --output results --write instances,objects --tta "
+      "d4\n\n"
       "Exit codes: 0 done, 2 usage, 3 data (the other images of a folder are still done), 4 files, 5 memory, 7 model,\n"
       "130 or 143 stopped by a signal (finished files stay).");
 }
@@ -148,7 +149,9 @@ int infer(const InferOptions& options) {
       {.threads = options.common.threads,
        .convolution = options.exact ? kernels::ConvolutionMode::direct : kernels::ConvolutionMode::fast});
   const Model model = load_model(options.model, device);
-  if (!options.common.quiet) std::cout << "device: cpu, " << device->context().threads << " threads" << std::endl;
+  if (!options.common.quiet)
+    std::cout << "device: cpu, " << device->context().threads
+              << (device->context().threads == 1 ? " thread" : " threads") << std::endl;
 
   Progress progress(Progress::standard_error(options.common.quiet));
   int refused = 0;

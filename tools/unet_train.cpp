@@ -212,7 +212,9 @@ int train(TrainOptions& options) {
   }
 
   const auto device = engine::Device::make({.threads = static_cast<int>(config.run.threads)});
-  if (talk) std::cout << "device: cpu, " << device->context().threads << " threads" << std::endl;
+  if (talk)
+    std::cout << "device: cpu, " << device->context().threads
+              << (device->context().threads == 1 ? " thread" : " threads") << std::endl;
   Trainer trainer(device, config, std::move(data.set), data.info);
   if (!options.initial_model.empty()) {
     engine::load_tensors(engine::SafetensorsFile(options.initial_model), trainer.network().parameters());
