@@ -142,16 +142,31 @@ TiffSource::TiffSource(const std::filesystem::path& path)
 void TiffSource::add_page(uint64_t offset) {
   TIFF* tiff = handle_.get();
   const auto number = static_cast<int64_t>(pages_.size());
+  selected_page_ = -1;
   if (!TIFFSetSubDirectory(tiff, offset)) fail(number, handle_.last_error("damaged directory"));
+  if (tag_or_default<uint32_t>(tiff, TIFFTAG_SUBFILETYPE, 0) & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) return;
   selected_page_ = number;
-  if (tag_or_default<uint32_t>(tiff, TIFFTAG_SUBFILETYPE, 0) & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) {
-    selected_page_ = -1;
-    return;
-  }
 
+  const auto compression = tag_or_default<uint16_t>(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE);
+  if (!is_supported_compression(compression) || !TIFFIsCODECConfigured(compression)) {
+    fail(number, compression_name(compression),
+         " compression is not supported; save it uncompressed or with LZW, Deflate, PackBits or ZSTD");
+  }
   StoredPage page;
   Directory directory;
   directory.offset = offset;
+  directory.tiled = TIFFIsTiled(tiff) != 0;
+  directory.reversed_bits = tag_or_default<uint16_t>(tiff, TIFFTAG_FILLORDER, FILLORDER_MSB2LSB) == FILLORDER_LSB2MSB;
+  page.encoding = concat(compression_name(compression), directory.tiled ? " tiles" : " strips");
+  read_geometry(number, page);
+  read_sample_type(number, page);
+  plan_chunks(number, compression == COMPRESSION_NONE, page, directory);
+  pages_.push_back(std::move(page));
+  directories_.push_back(directory);
+}
+
+void TiffSource::read_geometry(int64_t number, StoredPage& page) const {
+  TIFF* tiff = handle_.get();
   page.width = tag<uint32_t>(tiff, TIFFTAG_IMAGEWIDTH).value_or(0);
   page.height = tag<uint32_t>(tiff, TIFFTAG_IMAGELENGTH).value_or(0);
   page.channels = tag_or_default<uint16_t>(tiff, TIFFTAG_SAMPLESPERPIXEL, 1);
@@ -163,12 +178,20 @@ void TiffSource::add_page(uint64_t offset) {
   if (page.channels < 1 || page.channels > kMaxChannels) {
     fail(number, "expected 1 .. ", kMaxChannels, " channels, got ", page.channels);
   }
-
-  const auto compression = tag_or_default<uint16_t>(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE);
-  if (!is_supported_compression(compression) || !TIFFIsCODECConfigured(compression)) {
-    fail(number, compression_name(compression),
-         " compression is not supported; save it uncompressed or with LZW, Deflate, PackBits or ZSTD");
+  const bool planar =
+      tag_or_default<uint16_t>(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
+  page.channel_planes = planar ? page.channels : 1;
+  page.orientation = tag_or_default<uint16_t>(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
+  if (page.orientation < 1 || page.orientation > 8) page.orientation = ORIENTATION_TOPLEFT;
+  uint16_t extra_count = 0, *extra = nullptr;
+  if (TIFFGetField(tiff, TIFFTAG_EXTRASAMPLES, &extra_count, &extra) && extra_count > 0) {
+    const uint16_t last = extra[extra_count - 1];
+    page.has_alpha = last == EXTRASAMPLE_ASSOCALPHA || last == EXTRASAMPLE_UNASSALPHA;
   }
+}
+
+void TiffSource::read_sample_type(int64_t number, StoredPage& page) const {
+  TIFF* tiff = handle_.get();
   const auto photometric = tag<uint16_t>(tiff, TIFFTAG_PHOTOMETRIC).value_or(PHOTOMETRIC_MINISBLACK);
   if (photometric != PHOTOMETRIC_MINISWHITE && photometric != PHOTOMETRIC_MINISBLACK &&
       photometric != PHOTOMETRIC_RGB) {
@@ -178,25 +201,17 @@ void TiffSource::add_page(uint64_t offset) {
   const std::optional<SampleKind> kind = sample_kind(format);
   if (!kind) fail(number, "sample format ", format, " is not supported; save it as integers or floats");
   page.type = {*kind, tag_or_default<uint16_t>(tiff, TIFFTAG_BITSPERSAMPLE, 1)};
-  if (!page.type.is_readable())
+  if (!page.type.is_readable()) {
     fail(number, page.type.name(), " samples are not supported; save it with 8, 16 or 32 bits");
+  }
   page.inverted = photometric == PHOTOMETRIC_MINISWHITE;
   if (page.inverted && page.type.kind != SampleKind::unsigned_integer) {
     fail(number, "white-is-zero is not defined for ", page.type.name(), " samples; save it as black-is-zero");
   }
-  page.orientation = tag_or_default<uint16_t>(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
-  if (page.orientation < 1 || page.orientation > 8) page.orientation = ORIENTATION_TOPLEFT;
-  uint16_t extra_count = 0, *extra = nullptr;
-  if (TIFFGetField(tiff, TIFFTAG_EXTRASAMPLES, &extra_count, &extra) && extra_count > 0) {
-    const uint16_t last = extra[extra_count - 1];
-    page.has_alpha = last == EXTRASAMPLE_ASSOCALPHA || last == EXTRASAMPLE_UNASSALPHA;
-  }
+}
 
-  const bool planar =
-      tag_or_default<uint16_t>(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
-  page.channel_planes = planar ? page.channels : 1;
-  directory.reversed_bits = tag_or_default<uint16_t>(tiff, TIFFTAG_FILLORDER, FILLORDER_MSB2LSB) == FILLORDER_LSB2MSB;
-  directory.tiled = TIFFIsTiled(tiff) != 0;
+void TiffSource::plan_chunks(int64_t number, bool uncompressed, StoredPage& page, Directory& directory) const {
+  TIFF* tiff = handle_.get();
   if (directory.tiled) {
     page.chunk_width = tag<uint32_t>(tiff, TIFFTAG_TILEWIDTH).value_or(0);
     page.chunk_height = tag<uint32_t>(tiff, TIFFTAG_TILELENGTH).value_or(0);
@@ -210,23 +225,18 @@ void TiffSource::add_page(uint64_t offset) {
     page.chunk_height = rows == 0 ? page.height : std::min<int64_t>(rows, page.height);
     directory.rows_per_strip = page.chunk_height;
   }
+  // Where libtiff would not read as many bytes as the buffer holds, it is not asked to.
   const uint64_t strile_bytes = directory.tiled ? TIFFTileSize64(tiff) : TIFFStripSize64(tiff);
-  if (strile_bytes != static_cast<uint64_t>(page.chunk_bytes()))
+  if (strile_bytes != static_cast<uint64_t>(page.chunk_bytes())) {
     fail(number, "strip or tile sizes contradict each other");
-  const int64_t band_rows = std::min(page.height, std::max<int64_t>(1, kBandBytes / page.row_bytes()));
-  if (!directory.tiled && compression == COMPRESSION_NONE) {
-    directory.access = Access::direct;
-    page.chunk_height = band_rows;
-  } else if (!directory.tiled && page.chunk_bytes() > kWholeStripBytes) {
-    directory.access = Access::scanlines;
-    page.chunk_height = band_rows;
+  }
+  if (!directory.tiled && (uncompressed || page.chunk_bytes() > kWholeStripBytes)) {
+    directory.access = uncompressed ? Access::direct : Access::scanlines;
+    page.chunk_height = std::clamp<int64_t>(kBandBytes / page.row_bytes(), 1, page.height);
   }
   if (page.chunk_bytes() > kMaxChunkBytes) {
     fail(number, "tiles of ", page.chunk_bytes(), " bytes are not supported, at most ", kMaxChunkBytes);
   }
-  page.encoding = concat(compression_name(compression), directory.tiled ? " tiles" : " strips");
-  pages_.push_back(std::move(page));
-  directories_.push_back(directory);
 }
 
 void TiffSource::read_metadata() {

@@ -34,9 +34,15 @@ class TiffSource : public ImageSource {
     uint64_t data_offset = 0;  // 0, or where the uncompressed pixels of this plane of an ImageJ stack begin
   };
 
+  // Opening: the directory at `offset` becomes a page, unless it is a thumbnail or mask; `number` is for errors.
   void add_page(uint64_t offset);
+  void read_geometry(int64_t number, StoredPage& page) const;
+  void read_sample_type(int64_t number, StoredPage& page) const;
+  void plan_chunks(int64_t number, bool uncompressed, StoredPage& page, Directory& directory) const;
   void read_metadata();
   void expand_imagej_stack(int64_t images);
+
+  // Reading.
   void select(int64_t page);
   void decode_direct(const ChunkIndex& chunk, std::span<std::byte> out);
   void decode_strile(const ChunkIndex& chunk, std::span<std::byte> out);
