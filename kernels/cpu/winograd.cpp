@@ -29,15 +29,13 @@ namespace {
 // U is transformed once per call where it is small, else anew for each block (K x C x 9 floats are read instead of
 // K x C x 36), 128 input channels at a time.
 constexpr int64_t kRows = 14;                    // tiles in a register tile
-constexpr int64_t kPair = kVectors * kLanes;     // output channels in a register tile
-constexpr int64_t kDepth = 128;                  // input channels of a register tile: 16 KiB of U stay in L1
 constexpr int64_t kFewTiles = 32;                // below, a packed filter pays
 constexpr int64_t kOwnFloats = (512 << 10) / 4;  // V of a thread's own block
 constexpr int64_t kMinOwnTiles = 2 * kRows, kMaxOwnTiles = 6 * kRows;
-constexpr int64_t kSharedFloats = (8 << 20) / 4;  // V of a shared block
+constexpr int64_t kSharedFloats = (10 << 20) / 4;  // V of a shared block
 constexpr int64_t kMinSharedTiles = 4 * kRows;
-constexpr int64_t kProductFloats = (3 << 20) / 4;  // M of a shared block
-constexpr int64_t kFilterFloats = (10 << 20) / 4;  // U of all or some output channels
+constexpr int64_t kTaskTiles = 8 * kRows;          // of a task in a shared block
+constexpr int64_t kFilterFloats = (10 << 20) / 4;  // U that is transformed once per call
 
 /// y = act(b + correlation of the border-extended x with the filter): both directions in one form.
 struct Convolution {
@@ -61,6 +59,11 @@ struct Block {
   int64_t padded() const { return groups * rows; }
 };
 
+/// A pair of output blocks for groups [begin, end) of a block of tiles.
+struct Task {
+  int64_t pair, begin, end;
+};
+
 class Runner {
  public:
   Runner(const Context& context, const Convolution& convolution)
@@ -70,38 +73,37 @@ class Runner {
         layout_(convolution.x.count(), convolution.y.count()) {
     const int64_t tile_floats = kPoints * layout_.inputs();
     const int64_t own_tiles = std::min(kOwnFloats / tile_floats / kRows * kRows, kMaxOwnTiles);
-    shared_ = own_tiles < kMinOwnTiles || grid_.count() < own_tiles * context.threads * 2;
-    const int64_t limit = shared_ ? std::max(kSharedFloats / tile_floats / kRows * kRows, kMinSharedTiles) : own_tiles;
+    is_shared_ = own_tiles < kMinOwnTiles || grid_.count() < own_tiles * context.threads * 2;
+    const int64_t limit =
+        is_shared_ ? std::max(kSharedFloats / tile_floats / kRows * kRows, kMinSharedTiles) : own_tiles;
     tiles_ = ceil_div(grid_.count(), ceil_div(grid_.count(), limit));
-
-    const bool is_whole = !shared_ || layout_.size() <= kFilterFloats;
-    const int64_t product_pairs = kProductFloats / kPoints / round_up(tiles_, kRows) / kPair;
-    const int64_t filter_pairs = kFilterFloats / layout_.pair_stride();
-    chunk_ = shared_ ? std::min(product_pairs, is_whole || convolution.packed ? layout_.pairs() : filter_pairs) : 1;
-    chunk_ = std::clamp(chunk_, int64_t{1}, layout_.pairs());
-    chunk_ = ceil_div(layout_.pairs(), ceil_div(layout_.pairs(), chunk_));
-    held_pairs_ = convolution.packed ? 0 : is_whole ? layout_.pairs() : chunk_;
-
-    v_stride_ = round_up(tiles_, kRows) * layout_.inputs() + kSkew;
-    m_stride_ = round_up(tiles_, kRows) * chunk_ * kPair + kSkew;
+    const int64_t padded = round_up(tiles_, kRows);
+    task_tiles_ = std::min(padded, kTaskTiles);
+    v_stride_ = padded * layout_.inputs() + kSkew;
+    m_stride_ = task_tiles_ * kPair + kSkew;
   }
 
   void run() {
-    const int64_t blocks = shared_ ? 1 : context_.threads;
-    std::optional<Scratch<float>> u;
-    if (held_pairs_ > 0) u.emplace(*context_.workspace, held_pairs_ * layout_.pair_stride());
-    const Scratch<float> v(*context_.workspace, blocks * kPoints * v_stride_);
-    const Scratch<float> m(*context_.workspace, blocks * kPoints * m_stride_);
-    const bool is_whole = held_pairs_ == layout_.pairs();
-    if (is_whole) pack_filter(context_, convolution_.w, convolution_.direction, layout_, u->data());
-    const float* const whole = is_whole ? u->data() : convolution_.packed;
+    const int64_t threads = context_.threads;
+    const bool is_whole = !convolution_.packed && (!is_shared_ || layout_.size() <= kFilterFloats);
+    const int64_t part_floats = is_whole || convolution_.packed ? 0 : layout_.part_size();
+    std::optional<Scratch<float>> whole;
+    if (is_whole) {
+      whole.emplace(*context_.workspace, layout_.size());
+      pack_filter(context_, convolution_.w, convolution_.direction, layout_, whole->data());
+    }
+    const float* const u = is_whole ? whole->data() : convolution_.packed;
+    const int64_t v_floats = kPoints * v_stride_, m_floats = kPoints * m_stride_;
+    const Scratch<float> v(*context_.workspace, (is_shared_ ? 1 : threads) * v_floats);
+    const Scratch<float> own(*context_.workspace, threads * (m_floats + part_floats));
 #pragma omp parallel num_threads(context_.threads)
     {
-      if (shared_) {
-        run_shared(whole, whole ? nullptr : u->data(), v.data(), m.data());
+      const int64_t thread = omp_get_thread_num();
+      float* const m = own.data() + thread * (m_floats + part_floats);
+      if (is_shared_) {
+        run_shared(u, v.data(), m, m + m_floats);
       } else {
-        const int64_t thread = omp_get_thread_num();
-        run_own(whole, v.data() + thread * kPoints * v_stride_, m.data() + thread * kPoints * m_stride_);
+        run_own(u, v.data() + thread * v_floats, m);
       }
     }
   }
@@ -117,41 +119,24 @@ class Runner {
         for (int64_t group = 0; group < block.groups; ++group) transform_inputs(block, channel, group, v);
       }
       for (int64_t pair = 0; pair < layout_.pairs(); ++pair) {
-        const float* const pair_u = u + pair * layout_.pair_stride();
-        for (int64_t point = 0; point < kPoints; ++point) multiply(block, pair, pair + 1, point, pair_u, v, m);
-        for (int64_t group = 0; group < block.groups; ++group) transform_outputs(block, pair, pair, group, m);
+        compute(block, {.pair = pair, .begin = 0, .end = block.groups}, u, nullptr, v, m);
       }
     }
   }
 
-  /// All threads share each block: they divide transforms by tiles and channels, and products by points. `buffer` is
-  /// filled with chunk after chunk of U where there is no `whole` U.
-  void run_shared(const float* whole, float* buffer, float* v, float* m) const {
-    const int64_t stride = layout_.pair_stride();
+  /// All threads share each block and divide its transforms, then its outputs.
+  void run_shared(const float* u, float* v, float* m, float* part) const {
     for (int64_t first = 0; first < grid_.count(); first += tiles_) {
       const Block block(first, std::min(tiles_, grid_.count() - first));
-#pragma omp for collapse(2) schedule(static) nowait
+#pragma omp for collapse(2) schedule(static)
       for (int64_t channel = 0; channel < layout_.input_blocks; ++channel) {
         for (int64_t group = 0; group < block.groups; ++group) transform_inputs(block, channel, group, v);
       }
-      for (int64_t begin = 0; begin < layout_.pairs(); begin += chunk_) {
-        const int64_t end = std::min(begin + chunk_, layout_.pairs());
-        if (buffer) {
-#pragma omp for collapse(2) schedule(static) nowait
-          for (int64_t pair = begin; pair < end; ++pair) {
-            for (int64_t channel = 0; channel < layout_.input_blocks; ++channel) {
-              transform_filter_block(convolution_.w, convolution_.direction, layout_, pair, channel,
-                                     buffer + (pair - begin) * stride);
-            }
-          }
-        }
-        const float* const u = whole ? whole + begin * stride : buffer;
-#pragma omp barrier
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t point = 0; point < kPoints; ++point) multiply(block, begin, end, point, u, v, m);
-#pragma omp for collapse(2) schedule(static) nowait
-        for (int64_t pair = begin; pair < end; ++pair) {
-          for (int64_t group = 0; group < block.groups; ++group) transform_outputs(block, begin, pair, group, m);
+      const int64_t tasks = ceil_div(block.groups, task_tiles_ / block.rows);
+#pragma omp for collapse(2) schedule(dynamic, 1)
+      for (int64_t pair = 0; pair < layout_.pairs(); ++pair) {
+        for (int64_t i = 0; i < tasks; ++i) {
+          compute(block, {pair, block.groups * i / tasks, block.groups * (i + 1) / tasks}, u, part, v, m);
         }
       }
     }
@@ -169,46 +154,54 @@ class Runner {
     }
   }
 
-  /// M of one point and the pairs [begin, end); U starts at `begin`. M is [point][pair][tile][vector][16].
-  void multiply(const Block& block, int64_t begin, int64_t end, int64_t point, const float* u, const float* v,
-                float* m) const {
+  /// The outputs of a task, from the whole U or from parts of it that are transformed into `buffer` one by one.
+  void compute(const Block& block, const Task& task, const float* whole, float* buffer, const float* v,
+               float* m) const {
+    for (int64_t part = 0; part < layout_.parts(); ++part) {
+      if (!whole) transform_filter_part(convolution_.w, convolution_.direction, layout_, task.pair, part, buffer);
+      multiply(block, task, part, whole ? whole + layout_.offset(task.pair, part) : buffer, v, m);
+    }
+    transform_outputs(block, task, m);
+  }
+
+  /// M (+)= V U over the input channels of one part. M is [point][tile][vector][16].
+  void multiply(const Block& block, const Task& task, int64_t part, const float* u, const float* v, float* m) const {
     static constexpr auto two = multiply_table<kRows, 2, kLanes, 1>();
     static constexpr auto one = multiply_table<kRows, 1, kLanes, 1>();
-    for (int64_t depth = 0; depth < layout_.inputs(); depth += kDepth) {
-      for (int64_t pair = begin; pair < end; ++pair) {
-        const int64_t vectors = layout_.vectors(pair);
-        const Multiply multiply_rows = (vectors == 2 ? two : one)[static_cast<size_t>(block.rows - 1)];
-        const float* pair_u = u + (pair - begin) * layout_.pair_stride() + point * layout_.point_stride(pair);
-        float* pair_m = m + point * m_stride_ + (pair - begin) * block.padded() * kPair;
-        for (int64_t group = 0; group < block.groups; ++group) {
-          multiply_rows({.a = v + point * v_stride_ + (group * layout_.inputs() + depth) * block.rows,
-                         .a_block_stride = block.rows * kLanes,
-                         .b = pair_u + depth * vectors * kLanes,
-                         .b_depth_stride = vectors * kLanes,
-                         .b_vector_stride = kLanes,
-                         .m = pair_m + group * block.rows * vectors * kLanes,
-                         .m_row_stride = vectors * kLanes,
-                         .blocks = std::min(kDepth, layout_.inputs() - depth) / kLanes,
-                         .depth = kLanes,
-                         .accumulate = depth > 0});
-        }
+    const int64_t vectors = layout_.vectors(task.pair), point_stride = layout_.point_stride(task.pair, part);
+    const Multiply multiply_rows = (vectors == 2 ? two : one)[static_cast<size_t>(block.rows - 1)];
+    const auto panel = [&](int64_t point, int64_t group) {
+      return v + point * v_stride_ + (group * layout_.inputs() + part * kDepth) * block.rows;
+    };
+    for (int64_t point = 0; point < kPoints; ++point) {
+      for (int64_t group = task.begin; group < task.end; ++group) {
+        multiply_rows({.a = panel(point, group),
+                       .a_block_stride = block.rows * kLanes,
+                       .prefetch = group + 1 < task.end ? panel(point, group + 1) : panel(point + 1, task.begin),
+                       .b = u + point * point_stride,
+                       .b_depth_stride = vectors * kLanes,
+                       .b_vector_stride = kLanes,
+                       .m = m + point * m_stride_ + (group - task.begin) * block.rows * vectors * kLanes,
+                       .m_row_stride = vectors * kLanes,
+                       .blocks = layout_.depth(part) / kLanes,
+                       .depth = kLanes,
+                       .accumulate = part > 0});
       }
     }
   }
 
-  /// The outputs of one pair and group; M starts at pair `begin`.
-  void transform_outputs(const Block& block, int64_t begin, int64_t pair, int64_t group, const float* m) const {
-    const int64_t vectors = layout_.vectors(pair);
-    const int64_t first = group * block.rows, last = std::min(first + block.rows, block.count);
+  void transform_outputs(const Block& block, const Task& task, const float* m) const {
+    const int64_t vectors = layout_.vectors(task.pair);
+    const int64_t first = task.begin * block.rows, last = std::min(task.end * block.rows, block.count);
     for (int64_t vector = 0; vector < vectors; ++vector) {
-      const int64_t channel = pair * kVectors + vector;
+      const int64_t channel = task.pair * kVectors + vector;
       const Plane<float> plane = convolution_.y.plane(channel);
       if (!plane.data) continue;
       const __mmask16 lanes = lanes_below(convolution_.y.count() - channel * kLanes);
       const Vector bias =
           convolution_.bias ? _mm512_maskz_loadu_ps(lanes, convolution_.bias + channel * kLanes) : _mm512_setzero_ps();
       for (int64_t tile = first; tile < last; ++tile) {
-        const float* from = m + (pair - begin) * block.padded() * kPair + (tile * vectors + vector) * kLanes;
+        const float* from = m + ((tile - first) * vectors + vector) * kLanes;
         write_outputs(from, bias, plane, grid_.position(block.first + tile));
       }
     }
@@ -238,10 +231,8 @@ class Runner {
   const Convolution& convolution_;
   const TileGrid grid_;
   const FilterLayout layout_;
-  bool shared_;                  // one block for all threads, or one for each
-  int64_t tiles_;                // of a block
-  int64_t chunk_;                // pairs of output blocks whose M is alive
-  int64_t held_pairs_;           // whose U is in scratch
+  bool is_shared_;               // one block for all threads, or one for each
+  int64_t tiles_, task_tiles_;   // of a block, of a task
   int64_t v_stride_, m_stride_;  // floats from point to point
 };
 

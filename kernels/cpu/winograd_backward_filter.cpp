@@ -104,12 +104,17 @@ class Runner {
     const int64_t end_c = std::min(c + inputs_, x_.blocks() * kLanes);
     for (int64_t point = 0; point < kPoints; ++point) {
       for (int64_t input = c; input < end_c; input += kVectors * kLanes) {
+        const bool is_last = input + kVectors * kLanes >= end_c;
+        const float* next_v = v + (is_last ? (point + 1) * v_stride_ + c * tiles_
+                                           : point * v_stride_ + (input + kVectors * kLanes) * tiles_);
         const Multiply multiply = input + kLanes < end_c ? &multiply_tile<kRows, 2, 1, kLanes>  //
                                                          : &multiply_tile<kRows, 1, 1, kLanes>;
         for (int64_t output = k; output < end_k; output += kRows) {
           const int64_t block = output / kLanes;
+          const int64_t ahead = (output - k) / kRows;  // the first products fetch the next vectors of V
           multiply({.a = d + point * d_stride_ + block * tiles_ * kLanes + output % kLanes,
                     .a_block_stride = 0,
+                    .prefetch = next_v + std::min(ahead, kVectors - 1) * tiles_ * kLanes,
                     .b = v + point * v_stride_ + input * tiles_,
                     .b_depth_stride = kLanes,
                     .b_vector_stride = tiles_ * kLanes,

@@ -3,11 +3,11 @@
 
 #if defined(__AVX512F__)
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstdint>
 #include <utility>
+
+#include "kernels/cpu/avx512.h"
 
 namespace unet::kernels::winograd {
 
@@ -17,6 +17,7 @@ namespace unet::kernels::winograd {
 struct Product {
   const float* a;
   int64_t a_block_stride;
+  const float* prefetch;  // a line for each step of depth, blocks as in `a`: what the next product reads
   const float* b;
   int64_t b_depth_stride, b_vector_stride;
   float* m;
@@ -43,6 +44,7 @@ void multiply_tile(const Product& p) {
   for (int64_t block = 0; block < p.blocks; ++block) {
     const float* a = p.a + block * p.a_block_stride;
     for (int64_t d = 0; d < p.depth; ++d, a += DepthStride, b += p.b_depth_stride) {
+      _mm_prefetch(p.prefetch + block * p.a_block_stride + d * 16, _MM_HINT_T0);
       __m512 b_vector[Vectors];
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) b_vector[v] = _mm512_loadu_ps(b + v * p.b_vector_stride);

@@ -3,11 +3,11 @@
 
 #if defined(__AVX512F__)
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
+
+#include "kernels/cpu/avx512.h"
 
 namespace unet::kernels::winograd {
 
@@ -41,7 +41,11 @@ inline constexpr int kLanes = 16;   // channels in a vector
 
 using Vector = __m512;
 template <int Count>
-using Row = std::array<Vector, Count>;
+struct Row {
+  Vector values[Count];
+  Vector& operator[](int i) { return values[i]; }
+  const Vector& operator[](int i) const { return values[i]; }
+};
 
 inline Vector fma(Vector a, float b, Vector c) { return _mm512_fmadd_ps(a, _mm512_set1_ps(b), c); }
 inline Vector times(Vector a, float b) { return _mm512_mul_ps(a, _mm512_set1_ps(b)); }
@@ -103,16 +107,16 @@ inline Row<3> transform_filter_gradient(const Row<6>& m) {
 /// Row pairs of B^T d are formed at once and at most twelve vectors are alive: no 36 temporaries pass through memory.
 inline void transform_input_tile(const float* d, int64_t row_stride, float* v, int64_t point_stride) {
   const auto at = [&](int row, int column) { return load(d + row * row_stride + column * kLanes); };
-  const auto write_row = [&](int row, const Row<6>& values) {
-    const Row<6> result = transform_input(values);
+  const auto write_row = [&](int row, const Row<6>& inputs) {
+    const Row<6> result = transform_input(inputs);
     for (int column = 0; column < kSide; ++column) store(v + (row * kSide + column) * point_stride, result[column]);
   };
   const auto write_outer = [&](int row, int first) {
-    Row<6> values;
+    Row<6> inputs;
     for (int j = 0; j < kSide; ++j) {
-      values[j] = fma(at(first, j), kPP * kQQ, fma(at(first + 2, j), -(kPP + kQQ), at(first + 4, j)));
+      inputs[j] = fma(at(first, j), kPP * kQQ, fma(at(first + 2, j), -(kPP + kQQ), at(first + 4, j)));
     }
-    write_row(row, values);
+    write_row(row, inputs);
   };
   const auto write_pair = [&](int row, float point, float other_squared) {
     Row<6> plus, minus;
