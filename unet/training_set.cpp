@@ -11,6 +11,12 @@
 namespace unet {
 namespace {
 
+/// "stack.tif, page 3": without folders, which reports need not tell.
+std::string page_name(const InputPage& page) {
+  const std::string file = page.file.filename().string();
+  return page.file_pages > 1 ? concat(file, ", page ", page.page) : file;
+}
+
 /// Reads pages in order, opening each file once.
 class PairReader {
  public:
@@ -24,7 +30,7 @@ class PairReader {
     if (!label_ || label_->path() != pair.label.file) label_.emplace(pair.label.file);
 
     const PixelScaling& scaling = scalings_[static_cast<size_t>(pair.image.page)];
-    TrainingPage page{.name = pair.image.name(), .image = image_->read(pair.image.page), .centre = scaling.centre};
+    TrainingPage page{.name = page_name(pair.image), .image = image_->read(pair.image.page), .centre = scaling.centre};
     scaling.to_unit(page.image);
     LabelMap values = read_label_values(*label_, pair.label.page);
     labels_.translate(values);

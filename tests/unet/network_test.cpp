@@ -33,7 +33,7 @@ class Golden {
     const auto* entry = file_.find(name);
     if (entry == nullptr) throw Error("golden: no tensor " + name);
     std::vector<T> out(entry->bytes / sizeof(T));
-    file_.read(*entry, std::as_writable_bytes(std::span(out)));
+    file_.read(name, std::as_writable_bytes(std::span(out)));
     return out;
   }
   bool has(const std::string& name) const { return file_.find(name) != nullptr; }
