@@ -193,6 +193,12 @@ TEST_CASE("programs: errors have their exit code and name what is wrong") {
   refused("unet_infer", infer + "--model model.safetensors --max-memory much", 2, "much");
   refused("unet_infer", infer + "--model model.safetensors --threshold 2", 2, "--threshold");
   refused("unet_infer", "--input nowhere --output results --model model.safetensors", 4, "nowhere");
+
+  const std::string eval = "--truth labels --prediction ";
+  refused("unet_eval", eval + "nowhere", 4, "nowhere");
+  refused("unet_eval", eval + "images", 3, "page3.png");
+  refused("unet_eval", eval + "labels --metric beauty", 2, "beauty");
+  refused("unet_eval", eval + "labels --json nowhere/scores.json", 4, "nowhere");
 }
 
 }  // namespace unet
