@@ -58,13 +58,25 @@ Chart loss_chart(const TrainingHistory& history) {
   return chart;
 }
 
+/// "pixel_error" as people write it.
+std::string spoken(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
+/// Errors, which are best at 0, stay out of this chart: on its scale they would lie on the floor.
 Chart metric_chart(const TrainingHistory& history) {
-  Chart chart{.id = "metrics", .title = "Validation metrics", .note = "The ring marks the saved model.", .series = {}};
+  Chart chart{.id = "metrics",
+              .title = "Validation metrics",
+              .note = "Higher is better. The ring marks the saved model; errors are in the table below.",
+              .series = {}};
   const ValidationRecord* best = best_of(history);
   for (const ValidationRecord& record : history.validations) {
-    for (const auto& [name, value] : record.metrics) {
+    for (const auto& [metric, value] : record.metrics) {
+      if (metric.ends_with("error")) continue;
+      const std::string name = spoken(metric);
       auto series = std::find_if(chart.series.begin(), chart.series.end(),
-                                 [&name = name](const ChartSeries& each) { return each.name == name; });
+                                 [&](const ChartSeries& each) { return each.name == name; });
       if (series == chart.series.end()) {
         chart.series.push_back({.name = name, .points = {}, .dots = history.validations.size() <= 60});
         series = chart.series.end() - 1;
@@ -129,7 +141,7 @@ std::string tiles(const Report& report, const Summary& summary) {
     if (best->metrics.empty()) {
       html += tile("validation loss", number_text(best->loss), when);
     } else {
-      html += tile("validation " + best->metrics[0].first, number_text(best->metrics[0].second), when);
+      html += tile("validation " + spoken(best->metrics[0].first), number_text(best->metrics[0].second), when);
     }
   } else if (!history.steps.empty()) {
     html += tile("training loss", number_text(history.steps.back().loss), "last step");
@@ -163,7 +175,7 @@ std::string validation_table(const TrainingHistory& history) {
              best != nullptr ? concat("<small>step ", whole(best->step), "</small>") : "",
              "</th><th scope=\"col\">last<small>step ", whole(last.step), "</small></th></tr></thead><tbody>");
   html += row("loss", best != nullptr ? number_text(best->loss) : "-", number_text(last.loss));
-  for (const auto& [name, value] : last.metrics) html += row(name, value_in(best, name), number_text(value));
+  for (const auto& [name, value] : last.metrics) html += row(spoken(name), value_in(best, name), number_text(value));
   return html + "</tbody></table></section>";
 }
 
@@ -209,8 +221,10 @@ std::string configuration(const TrainingHistory& history) {
 std::string render_report(const Report& report) {
   const TrainingHistory& history = report.history;
   const Summary summary = summarise(report);
-  const double done =
-      report.steps > 0 ? static_cast<double>(summary.steps_done) / static_cast<double>(report.steps) : 0;
+  const bool complete = history.end && history.end->exit_code == 0;
+  const double done = complete           ? 1
+                      : report.steps > 0 ? static_cast<double>(summary.steps_done) / static_cast<double>(report.steps)
+                                         : 0;
   std::string html = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">";
   html += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
   html += "<meta name=\"color-scheme\" content=\"light dark\">";

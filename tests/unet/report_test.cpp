@@ -95,11 +95,21 @@ TEST_CASE("report: reloads itself only while the run goes on") {
   CHECK_FALSE(contains(done, "http-equiv=\"refresh\""));
   CHECK(contains(done, "class=\"badge done\""));
   CHECK_FALSE(contains(done, "<dt>left</dt>"));
+  CHECK(contains(done, "width:100%"));
   report.history.end = EndRecord{.reason = "signal", .exit_code = 75};
   CHECK(contains(render_report(report), "class=\"badge stopped\""));
   report.history.end = EndRecord{.reason = "ten steps in a row <bad>", .exit_code = 6};
   CHECK(contains(render_report(report),
                  "class=\"badge failed\">failed</span><span class=\"reason\">ten steps in a row &lt;bad"));
+}
+
+TEST_CASE("report: errors stand in the table, not among the metrics that rise to 1") {
+  Report report = example();
+  report.history.validations[1].metrics = {{"pixel_accuracy", 0.75}, {"pixel_error", 0.125}};
+  const std::string html = render_report(report);
+  CHECK(contains(html, ">pixel accuracy</li>"));
+  CHECK_FALSE(contains(html, ">pixel error</li>"));
+  CHECK(contains(html, "<th scope=\"row\">pixel error</th><td>-</td><td>0.125</td>"));
 }
 
 TEST_CASE("report: nothing is fetched from anywhere") {
