@@ -1,6 +1,7 @@
 #include "unet/metrics.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace unet {
 namespace {
@@ -32,6 +33,10 @@ void ConfusionMatrix::add(const LabelMap& predicted, const LabelMap& truth) {
 }
 
 void ConfusionMatrix::add_probabilities(const Image& probabilities, const LabelMap& truth) {
+  if (probabilities.channels != classes_) {
+    throw ShapeError(concat("confusion matrix: expected the probabilities of ", classes_, " classes, got ",
+                            probabilities.shape_text()));
+  }
   LabelMap predicted(probabilities.height, probabilities.width);
   const auto channels = static_cast<ptrdiff_t>(probabilities.channels);
   auto pixel = probabilities.data.begin();
@@ -94,6 +99,7 @@ void PixelError::add(const Image& probabilities, const LabelMap& truth) {
     const bool cell = truth.data[i] > 0;
     truth_ += cell;
     const auto p = static_cast<double>(probabilities.data[i * channels + channels - 1]);
+    if (std::isnan(p)) throw NumericError(concat("pixel error: the probability of pixel ", i, " is not a number"));
     for (size_t k = 0; k < kThresholds && p > thresholds[k]; ++k) {  // thresholds ascend
       ++predicted_[k];
       true_positive_[k] += cell;

@@ -15,7 +15,7 @@ class ConfusionMatrix {
 
   /// Throws ShapeError for unequal sizes, DataError for a class outside 0 .. classes-1.
   void add(const LabelMap& predicted, const LabelMap& truth);
-  /// The most probable class counts; [H,W,classes].
+  /// The most probable class counts, the first of equals; [H,W,classes]. Throws ShapeError for other shapes.
   void add_probabilities(const Image& probabilities, const LabelMap& truth);
 
   int64_t classes() const { return classes_; }
@@ -47,7 +47,8 @@ class PixelError {
  public:
   static constexpr size_t kThresholds = 11;
 
-  /// probabilities [H,W,K] (of the last class, or the only one); truth > 0 is cell, -1 is left out. Throws ShapeError.
+  /// probabilities [H,W,K] (of the last class, or the only one); truth > 0 is cell, -1 is left out. Throws ShapeError
+  /// for unequal sizes, NumericError where a probability is not a number.
   void add(const Image& probabilities, const LabelMap& truth);
 
   struct Best {

@@ -1,0 +1,209 @@
+#include "unet/augment.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/catch.h"
+#include "unet/random.h"
+#include "unet/tile.h"
+
+namespace unet {
+namespace {
+
+constexpr int64_t kSide = 66, kOut = 50, kMargin = 8;  // of a network of depth 1
+
+/// Page whose image channels are the coordinates, y and x, and whose labels number the pixels.
+TrainingPage coordinate_page(int64_t height, int64_t width) {
+  TrainingPage page{
+      .image = Image(height, width, 2), .classes = LabelMap(height, width), .weights = Image(height, width)};
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      page.image.at(y, x, 0) = static_cast<float>(y);
+      page.image.at(y, x, 1) = static_cast<float>(x);
+      page.classes.at(y, x) = static_cast<int32_t>(y * width + x);
+      page.weights.at(y, x) = static_cast<float>(3 * y + 5 * x);
+    }
+  }
+  return page;
+}
+
+TrainingConfig still() {
+  TrainingConfig config;
+  config.network.depth = 1;
+  config.tile.input = kSide;
+  config.augmentation = {.rotation = false, .shift = 0, .elastic = ElasticKind::none, .gray = false};
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("without deformation a sample is a window of the mirrored page, bit for bit") {
+  const std::vector<TrainingPage> pages{coordinate_page(80, 45)};
+  for (int64_t index = 0; index < 40; ++index) {
+    const Sample sample = draw_sample(pages, still(), index);
+    // Where the window begins along an axis: the place from which the mirrored coordinates are those of the sample.
+    const auto begin = [&](int64_t c, int64_t length) {
+      for (int64_t start = -kSide; start < length; ++start) {
+        bool equal = true;
+        for (int64_t i = 0; i < kSide && equal; ++i) {
+          equal = sample.image.at(c == 0 ? i : 0, c == 0 ? 0 : i, c) == static_cast<float>(mirror(start + i, length));
+        }
+        if (equal) return start;
+      }
+      FAIL("no window fits");
+      return length;
+    };
+    const int64_t y0 = begin(0, 80), x0 = begin(1, 45);
+    REQUIRE(extract_tile(pages[0].image, {y0, x0, kSide, kSide}).data == sample.image.data);
+    for (int64_t y = 0; y < kOut; ++y) {
+      for (int64_t x = 0; x < kOut; ++x) {
+        const int64_t py = mirror(y0 + kMargin + y, 80), px = mirror(x0 + kMargin + x, 45);
+        REQUIRE(sample.labels.at(y, x) == py * 45 + px);
+        REQUIRE(sample.weights.at(y, x) == static_cast<float>(3 * py + 5 * px));
+      }
+    }
+  }
+}
+
+TEST_CASE("image, labels and weights are read at one place") {
+  const std::vector<TrainingPage> pages{coordinate_page(300, 400)};
+  for (int variant = 0; variant < 4; ++variant) {
+    TrainingConfig config = still();
+    config.augmentation.rotation = variant != 1;
+    config.augmentation.flips = variant == 2;
+    config.augmentation.shift = variant == 3 ? 8 : 0;
+    config.augmentation.elastic = variant == 0 ? ElasticKind::none : ElasticKind::grid3;
+    for (int64_t index = 0; index < 25; ++index) {
+      const Sample sample = draw_sample(pages, config, index);
+      for (int64_t y = 0; y < kOut; ++y) {
+        for (int64_t x = 0; x < kOut; ++x) {
+          const float py = sample.image.at(y + kMargin, x + kMargin, 0),
+                      px = sample.image.at(y + kMargin, x + kMargin, 1);
+          const int32_t label = sample.labels.at(y, x);
+          const auto label_y = static_cast<float>(label / 400), label_x = static_cast<float>(label % 400);
+          CAPTURE(variant, index, y, x, py, px, label_y, label_x);
+          REQUIRE(std::abs(label_y - py) <= 0.501F);
+          REQUIRE(std::abs(label_x - px) <= 0.501F);
+          // A mirrored linear map is bent between the last pixel and its reflection, but exactly on a pixel there.
+          REQUIRE(sample.weights.at(y, x) == Approx(3 * py + 5 * px).margin(0.01));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("rotations are rigid, of every angle, about the tile's centre") {
+  const std::vector<TrainingPage> pages{coordinate_page(4000, 4000)};
+  TrainingConfig config = still();
+  config.augmentation.rotation = true;
+  int quadrants[4] = {};
+  for (int64_t index = 0; index < 60; ++index) {
+    const Image image = draw_sample(pages, config, index).image;
+    const auto at = [&](int64_t y, int64_t x, int64_t c) { return static_cast<double>(image.at(y, x, c)); };
+    const double cos_y = (at(kSide - 1, 0, 0) - at(0, 0, 0)) / (kSide - 1);
+    const double sin_y = (at(kSide - 1, 0, 1) - at(0, 0, 1)) / (kSide - 1);
+    const double middle_y = (at(0, 0, 0) + at(kSide - 1, kSide - 1, 0)) / 2;
+    if (middle_y < 60 || middle_y > 3940 || at(0, 0, 1) < 100 || at(0, 0, 1) > 3900) continue;  // mirrored
+    CAPTURE(index);
+    REQUIRE(cos_y * cos_y + sin_y * sin_y == Approx(1).epsilon(1e-4));
+    REQUIRE((at(0, kSide - 1, 1) - at(0, 0, 1)) / (kSide - 1) == Approx(cos_y).margin(1e-4));
+    REQUIRE((at(0, kSide - 1, 0) - at(0, 0, 0)) / (kSide - 1) == Approx(-sin_y).margin(1e-4));
+    // The centre of a tile of even side falls between pixels whatever the angle.
+    REQUIRE(middle_y - std::floor(middle_y) == Approx(0.5).margin(1e-3));
+    ++quadrants[(cos_y > 0 ? 2 : 0) + (sin_y > 0 ? 1 : 0)];
+  }
+  for (const int count : quadrants) CHECK(count > 4);
+}
+
+TEST_CASE("flips mirror the tile in both directions, independently") {
+  const std::vector<TrainingPage> pages{coordinate_page(2000, 2000)};
+  TrainingConfig config = still();
+  config.augmentation.flips = true;
+  int seen[4] = {};
+  for (int64_t index = 0; index < 80; ++index) {
+    const Image flipped = draw_sample(pages, config, index).image;
+    config.augmentation.flips = false;
+    const Image plain = draw_sample(pages, config, index).image;
+    config.augmentation.flips = true;
+    const auto is_flip = [&](bool up_down, bool left_right) {
+      for (int64_t y = 0; y < kSide; ++y) {
+        for (int64_t x = 0; x < kSide; ++x) {
+          const int64_t from_y = up_down ? kSide - 1 - y : y, from_x = left_right ? kSide - 1 - x : x;
+          for (int64_t c = 0; c < 2; ++c) {
+            if (flipped.at(y, x, c) != plain.at(from_y, from_x, c)) return false;
+          }
+        }
+      }
+      return true;
+    };
+    int matches = 0;
+    for (const int kind : {0, 1, 2, 3}) {
+      const bool matching = is_flip(kind / 2 == 1, kind % 2 == 1);
+      seen[kind] += matching, matches += matching;
+    }
+    REQUIRE(matches == 1);
+  }
+  for (const int count : seen) CHECK(count > 8);
+}
+
+TEST_CASE("the elastic field moves pixels by its displacement") {
+  const std::vector<TrainingPage> pages{coordinate_page(3000, 3000)};
+  TrainingConfig config = still();
+  const Image straight = draw_sample(pages, config, 5).image;
+  config.augmentation.elastic = ElasticKind::grid3;
+  const Image bent = draw_sample(pages, config, 5).image;
+  double sum = 0;
+  for (size_t i = 0; i < bent.data.size(); ++i) {
+    const auto move = static_cast<double>(bent.data[i] - straight.data[i]);
+    sum += move * move;
+  }
+  const double rms = std::sqrt(sum / static_cast<double>(bent.data.size()));
+  CHECK(rms > 3);
+  CHECK(rms < 15);
+}
+
+TEST_CASE("gray curve and centre act on the image alone, the curve first") {
+  TrainingPage page{.centre = 0.5F, .classes = LabelMap(90, 90, 1, 1), .weights = Image(90, 90, 1, 2.5F)};
+  page.image = Image(90, 90, 1, 0.25F);
+  const std::vector<TrainingPage> pages{page};
+  TrainingConfig config = still();
+  for (const float v : draw_sample(pages, config, 0).image.data) REQUIRE(v == -0.25F);
+  config.augmentation.gray = true;
+  float least = 1, most = -1;
+  for (int64_t index = 0; index < 50; ++index) {
+    const Sample sample = draw_sample(pages, config, index);
+    const float first = sample.image.data[0];
+    for (const float v : sample.image.data) REQUIRE(v == first);
+    REQUIRE(std::abs(first + 0.25F) < 0.15F);
+    REQUIRE(sample.weights.data[0] == 2.5F);
+    REQUIRE(sample.labels.data[0] == 1);
+    least = std::min(least, first), most = std::max(most, first);
+  }
+  CHECK(most - least > 0.03F);
+}
+
+TEST_CASE("a sample is a function of seed and number; every page and ignored pixels come through") {
+  std::vector<TrainingPage> pages{coordinate_page(70, 70), coordinate_page(90, 60), coordinate_page(66, 66)};
+  for (size_t i = 0; i < pages.size(); ++i) {
+    std::fill(pages[i].classes.data.begin(), pages[i].classes.data.end(), static_cast<int32_t>(i) - 1);
+  }
+  TrainingConfig config;
+  config.network.depth = 1;
+  config.tile.input = kSide;
+  int seen[3] = {};
+  for (int64_t index = 0; index < 60; ++index) {
+    const Sample a = draw_sample(pages, config, index), b = draw_sample(pages, config, index);
+    REQUIRE(a.image.data == b.image.data);
+    REQUIRE(a.weights.data == b.weights.data);
+    REQUIRE(a.labels.data == b.labels.data);
+    REQUIRE(a.image.data != draw_sample(pages, config, index + 1000).image.data);
+    for (const int32_t label : a.labels.data) REQUIRE(label == a.labels.data[0]);
+    ++seen[a.labels.data[0] + 1];
+  }
+  for (const int count : seen) CHECK(count > 8);
+  const Sample one = draw_sample(pages, config, 3);
+  config.run.seed = 99;
+  CHECK(draw_sample(pages, config, 3).image.data != one.image.data);
+}
+
+}  // namespace unet
