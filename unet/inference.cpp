@@ -1,6 +1,7 @@
 #include "unet/inference.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "engine/softmax.h"
 
@@ -123,13 +124,19 @@ Size inference_tile(const NetworkConfig& config, Size image, const InferenceOpti
   if (options.tile.height != 0) return options.tile;
   const TileRule rule(static_cast<int>(config.depth));
   const size_t memory = options.max_memory_bytes == 0 ? size_t{4} << 30 : options.max_memory_bytes;
-  // Bytes grow with the pixels: scale from one tile of a few hundred pixels a side.
-  const int64_t side = rule.input_covering(388);
-  const double bytes_per_pixel =
-      static_cast<double>(inference_bytes(config, {side, side}, options.precision)) / static_cast<double>(side * side);
-  const auto limit = static_cast<int64_t>(static_cast<double>(memory) / bytes_per_pixel);
+  // Activations, and twice the band of rows that is held back until its last tile: here and with whoever writes it.
+  const auto bytes_of = [&](Size tile) {
+    const int64_t rows = std::min(rule.output(tile.height), image.height);
+    return inference_bytes(config, tile, options.precision) +
+           static_cast<size_t>(2 * rows * image.width * config.classes) * sizeof(float);
+  };
   const int64_t smallest = rule.smallest_input() + rule.step();
-  return choose_tile(rule, image, std::max(limit, smallest * smallest), options.stride);
+  int64_t limit = std::numeric_limits<int64_t>::max();
+  while (true) {
+    const Size tile = choose_tile(rule, image, std::max(limit, smallest * smallest), options.stride);
+    if (limit <= smallest * smallest || bytes_of(tile) <= memory) return tile;
+    limit = tile.pixels() - 1 - tile.pixels() / 10;
+  }
 }
 
 void predict(const Network& network, Size image, const ReadWindow& read, const InferenceOptions& options,

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kReaderCacheBytes = int64_t{32} << 20;
+constexpr size_t kReserveBytes = size_t{48} << 20;  // code, libraries, small things
 
 /// Bytes of memory that this process occupies now.
 size_t resident_bytes() {
@@ -260,7 +260,10 @@ fs::path output_path(const fs::path& folder, const fs::path& input, Output outpu
 
 void segment_file(const Model& model, const fs::path& input, const std::vector<fs::path>& files,
                   const SegmentationOptions& options, const TileProgress& progress) {
-  ImageReader reader(input, {.cache_bytes = kReaderCacheBytes});
+  const size_t total = options.max_memory_bytes > 0 ? options.max_memory_bytes : machine_bytes() / 2;
+  // Room for a band of decoded strips, so that the tiles beside each other do not decode them again.
+  const size_t cache_bytes = std::clamp(total / 8, size_t{16} << 20, size_t{256} << 20);
+  ImageReader reader(input, {.cache_bytes = static_cast<int64_t>(cache_bytes)});
   check_pages(model, reader);
   const std::vector<PixelScaling> scalings = pixel_scalings(model.info.normalisation, reader);
 
@@ -285,10 +288,9 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
   const Size size{reader.info(0).height, reader.info(0).width};
   InferenceOptions inference = options.inference;
   engine::Arena& arena = model.network.device()->arena();
-  const size_t total = options.max_memory_bytes > 0 ? options.max_memory_bytes : machine_bytes() / 2;
-  const size_t others = resident_bytes() + static_cast<size_t>(kReaderCacheBytes) + (size_t{48} << 20);
+  const size_t others = resident_bytes() + cache_bytes + kReserveBytes;
   const size_t left = total > others ? total - others : 0;
-  inference.max_memory_bytes = left / 2;  // the other half: convolution scratch, packed filters, rows held back
+  inference.max_memory_bytes = left / 2;  // the other half: convolution scratch and packed filters
   arena.set_limit(arena.bytes_in_use() + left);
 
   const auto pages = reader.pages();
