@@ -209,21 +209,18 @@ class Runner {
 
   void write_outputs(const float* m, Vector bias, const Plane<float>& plane, const TilePosition& at) const {
     const Vector floor = convolution_.relu ? _mm512_setzero_ps() : _mm512_set1_ps(-INFINITY);
-    const auto y = transform_square<6, 4>(load_points(m, m_stride_), transform_output);
     float* const to = plane.at(at.n, at.h, at.w);
-    const int64_t rows = std::min<int64_t>(kTile, plane.h - at.h), columns = std::min<int64_t>(kTile, plane.w - at.w);
-    if (rows == kTile && columns == kTile) {
-      for (int i = 0; i < kTile; ++i) {
-        for (int j = 0; j < kTile; ++j) {
-          store(to + i * plane.stride_h + j * kLanes, _mm512_max_ps(floor, add(y[i][j], bias)));
-        }
-      }
-      return;
-    }
-    for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t j = 0; j < columns; ++j) {
-        store(to + i * plane.stride_h + j * kLanes, _mm512_max_ps(floor, add(y[i][j], bias)));
-      }
+    const int64_t rows = plane.h - at.h, columns = plane.w - at.w;
+    const auto write = [&](int i, int j, Vector y) {
+      store(to + i * plane.stride_h + j * kLanes, _mm512_max_ps(floor, add(y, bias)));
+    };
+    const auto write_inside = [&](int i, int j, Vector y) {
+      if (i < rows && j < columns) write(i, j, y);
+    };
+    if (rows >= kTile && columns >= kTile) {
+      transform_square<6, 4>(read_points(m, m_stride_), transform_output, write);
+    } else {
+      transform_square<6, 4>(read_points(m, m_stride_), transform_output, write_inside);
     }
   }
 

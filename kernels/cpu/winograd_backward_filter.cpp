@@ -21,8 +21,8 @@ namespace {
 // on the number of threads and each element of dw belongs to one task, so neither does the result.
 constexpr int64_t kRows = 8;                          // register tile: output channels x vectors of input channels
 constexpr int64_t kMaxOutputs = 32, kMaxInputs = 64;  // of a task
-constexpr int64_t kBlockFloats = (12 << 20) / 4;      // V and D of a block
-constexpr int64_t kMinTiles = 48, kMaxTiles = 192;    // of a block
+constexpr int64_t kBlockFloats = (18 << 20) / 4;      // V and D of a block
+constexpr int64_t kMinTiles = 64, kMaxTiles = 192;    // of a block
 
 class Runner {
  public:
@@ -90,11 +90,8 @@ class Runner {
     for (int64_t tile = 0; tile < count; ++tile) {
       const auto [n, h, w] = grid_.position(first + tile);
       const Window<kTile> window(plane, n, h, w);
-      std::array<Row<4>, 4> dy;
-      for (int i = 0; i < kTile; ++i) {
-        for (int j = 0; j < kTile; ++j) dy[i][j] = load(window.data + i * window.row_stride + j * kLanes);
-      }
-      store_points(transform_square<4, 6>(dy, transform_output_gradient), d + tile * kLanes, d_stride_);
+      const auto dy = [&](int i, int j) { return load(window.data + i * window.row_stride + j * kLanes); };
+      transform_square<4, 6>(dy, transform_output_gradient, write_points(d + tile * kLanes, d_stride_));
     }
   }
 
@@ -135,14 +132,13 @@ class Runner {
   }
 
   void add_gradient(const float* m, float* dw, __mmask16 lanes, bool accumulate) const {
-    const auto gradient = transform_square<6, 3>(load_points(m, m_stride()), transform_filter_gradient);
-    for (int r = 0; r < kTaps; ++r) {
-      for (int s = 0; s < kTaps; ++s) {
-        float* const to = dw + r * dw_.stride_h + s * dw_.stride_w;
-        const __mmask16 old = accumulate ? lanes : __mmask16{0};
-        _mm512_mask_storeu_ps(to, lanes, add(gradient[r][s], _mm512_maskz_loadu_ps(old, to)));
-      }
-    }
+    const __mmask16 old = accumulate ? lanes : __mmask16{0};
+    const auto write = [&](int r, int s, Vector gradient) {
+      float* const to = dw + r * dw_.stride_h + s * dw_.stride_w;
+      _mm_prefetch(to + dw_.stride_n, _MM_HINT_T0);  // the next output channel's: far away
+      _mm512_mask_storeu_ps(to, lanes, add(gradient, _mm512_maskz_loadu_ps(old, to)));
+    };
+    transform_square<6, 3>(read_points(m, m_stride()), transform_filter_gradient, write);
   }
 
   const Context& context_;

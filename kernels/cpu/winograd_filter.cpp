@@ -21,9 +21,8 @@ void transform_forward(const View<const float>& w, int64_t k, int64_t c, float* 
     for (int i = 0; i < kLanes; ++i) store(taps[tap][i], square[i]);
   }
   for (int i = 0; i < kLanes; ++i) {
-    std::array<Row<3>, 3> g;
-    for (int tap = 0; tap < kTaps * kTaps; ++tap) g[tap / kTaps][tap % kTaps] = load(taps[tap][i]);
-    store_points(transform_square<3, 6>(g, transform_filter), u + i * channel_stride, point_stride);
+    const auto tap = [&](int r, int s) { return load(taps[r * kTaps + s][i]); };
+    transform_square<3, 6>(tap, transform_filter, write_points(u + i * channel_stride, point_stride));
   }
 }
 
@@ -34,13 +33,12 @@ void transform_backward(const View<const float>& w, int64_t c, int64_t k, float*
   for (int i = 0; i < kLanes; ++i) {
     const __mmask16 lanes = k + i < w.n ? outputs : __mmask16{0};
     const float* filter = w.data + std::min(k + i, w.n - 1) * w.stride_n + c;
-    std::array<Row<3>, 3> g;
-    for (int tap = 0; tap < kTaps * kTaps; ++tap) {
-      const int turned = kTaps * kTaps - 1 - tap;
-      const float* from = filter + turned / kTaps * w.stride_h + turned % kTaps * w.stride_w;
-      g[tap / kTaps][tap % kTaps] = _mm512_maskz_loadu_ps(lanes, from);
-    }
-    store_points(transform_square<3, 6>(g, transform_filter), u + i * channel_stride, point_stride);
+    const auto turned_tap = [&](int r, int s) {
+      const float* from = filter + (kTaps - 1 - r) * w.stride_h + (kTaps - 1 - s) * w.stride_w;
+      _mm_prefetch(from + kLanes * w.stride_n, _MM_HINT_T0);
+      return _mm512_maskz_loadu_ps(lanes, from);
+    };
+    transform_square<3, 6>(turned_tap, transform_filter, write_points(u + i * channel_stride, point_stride));
   }
 }
 

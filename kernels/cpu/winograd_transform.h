@@ -109,10 +109,12 @@ inline void transform_input_tile(const float* d, int64_t row_stride, float* v, i
   const auto at = [&](int row, int column) { return load(d + row * row_stride + column * kLanes); };
   const auto write_row = [&](int row, const Row<6>& inputs) {
     const Row<6> result = transform_input(inputs);
+#pragma GCC unroll 6
     for (int column = 0; column < kSide; ++column) store(v + (row * kSide + column) * point_stride, result[column]);
   };
   const auto write_outer = [&](int row, int first) {
     Row<6> inputs;
+#pragma GCC unroll 6
     for (int j = 0; j < kSide; ++j) {
       inputs[j] = fma(at(first, j), kPP * kQQ, fma(at(first + 2, j), -(kPP + kQQ), at(first + 4, j)));
     }
@@ -120,6 +122,7 @@ inline void transform_input_tile(const float* d, int64_t row_stride, float* v, i
   };
   const auto write_pair = [&](int row, float point, float other_squared) {
     Row<6> plus, minus;
+#pragma GCC unroll 6
     for (int j = 0; j < kSide; ++j) {
       const Vector even = fma(at(2, j), -other_squared, at(4, j)), odd = fma(at(1, j), -other_squared, at(3, j));
       plus[j] = fma(odd, point, even), minus[j] = fma(odd, -point, even);
@@ -133,37 +136,41 @@ inline void transform_input_tile(const float* d, int64_t row_stride, float* v, i
   write_outer(5, 1);
 }
 
-/// Rows and columns of a Winograd-transformed square: result = M x M^T with M given as a function on rows.
-template <int In, int Out, class Transform>
-inline std::array<Row<Out>, Out> transform_square(const std::array<Row<In>, In>& x, Transform transform) {
-  std::array<Row<Out>, In> columns;  // columns[j] = M applied to column j
+/// M x M^T, M given as a function on vectors: reads x as read(row, column), gives results to write(row, column, value).
+/// Unrolled, so that no vector is indexed at run time and only the columns pass from one step to the other.
+template <int In, int Out, class Read, class Transform, class Write>
+[[gnu::always_inline]] inline void transform_square(Read read, Transform transform, Write write) {
+  Row<Out> columns[In];  // columns[j] = M x, column j
+#pragma GCC unroll 6
   for (int j = 0; j < In; ++j) {
     Row<In> column;
-    for (int i = 0; i < In; ++i) column[i] = x[i][j];
+#pragma GCC unroll 6
+    for (int i = 0; i < In; ++i) column[i] = read(i, j);
     columns[j] = transform(column);
   }
-  std::array<Row<Out>, Out> result;
+#pragma GCC unroll 6
   for (int i = 0; i < Out; ++i) {
     Row<In> row;
+#pragma GCC unroll 6
     for (int j = 0; j < In; ++j) row[j] = columns[j][i];
-    result[i] = transform(row);
+    const Row<Out> result = transform(row);
+#pragma GCC unroll 6
+    for (int j = 0; j < Out; ++j) write(i, j, result[j]);
   }
-  return result;
 }
 
-/// The 6x6 vectors at m[i * point_stride].
-inline std::array<Row<6>, 6> load_points(const float* m, int64_t point_stride) {
-  std::array<Row<6>, 6> points;
-  for (int i = 0; i < kPoints; ++i) points[i / kSide][i % kSide] = load(m + i * point_stride);
-  return points;
+/// The 6x6 vectors at points[i * stride], as transform_square reads or writes them.
+inline auto read_points(const float* points, int64_t stride) {
+  return [=](int row, int column) { return load(points + (row * kSide + column) * stride); };
 }
-inline void store_points(const std::array<Row<6>, 6>& points, float* v, int64_t point_stride) {
-  for (int i = 0; i < kPoints; ++i) store(v + i * point_stride, points[i / kSide][i % kSide]);
+inline auto write_points(float* points, int64_t stride) {
+  return [=](int row, int column, Vector value) { store(points + (row * kSide + column) * stride, value); };
 }
 
 /// Transposes 16x16 floats.
 inline void transpose(Row<16>& rows) {
   Row<16> pairs;
+#pragma GCC unroll 4
   for (int i = 0; i < 16; i += 4) {
     const Vector low = _mm512_unpacklo_ps(rows[i], rows[i + 1]), high = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
     const Vector low2 = _mm512_unpacklo_ps(rows[i + 2], rows[i + 3]);
@@ -176,6 +183,7 @@ inline void transpose(Row<16>& rows) {
     pairs[i] = join(low, low2, lower), pairs[i + 1] = join(low, low2, upper);
     pairs[i + 2] = join(high, high2, lower), pairs[i + 3] = join(high, high2, upper);
   }
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {  // quarters of 128 bits: column 4 q + i is quarter q of pairs[i], [i+4], [i+8], [i+12]
     const Vector low = _mm512_shuffle_f32x4(pairs[i], pairs[i + 4], 0x44);
     const Vector high = _mm512_shuffle_f32x4(pairs[i], pairs[i + 4], 0xee);
