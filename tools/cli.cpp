@@ -95,12 +95,29 @@ int fail(const CLI::App& app, int code, const std::string& message) {
 
 }  // namespace
 
-void add_common_options(CLI::App& app, CommonOptions& options) {
+void add_program_options(CLI::App& app, CommonOptions& options) {
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_help_flag("-h,--help", "Print this help")->group("Program");
   app.set_version_flag("--version", "unet " UNET_VERSION, "Print the version")->group("Program");
   app.add_flag("--quiet", options.quiet, "Print errors only")->group("Program");
   app.add_flag("--verbose", options.verbose, "Print more about what is done")->group("Program");
+}
+
+void add_seed_option(CLI::App& app, CommonOptions& options) {
+  app.add_option_function<int64_t>(
+         "--seed",
+         [&options](const int64_t& seed) {
+           options.seed = seed;
+           options.has_seed = true;
+         },
+         "Start of all random numbers: the same seed gives the same bits [1]")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->type_name("N")
+      ->group("Computing");
+}
+
+void add_common_options(CLI::App& app, CommonOptions& options) {
+  add_program_options(app, options);
   app.add_option("--device", options.device, "Where to compute")
       ->check(CLI::IsMember({"auto", "cpu"}).description(""))
       ->type_name("auto|cpu")
@@ -114,16 +131,7 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
       ->check(CLI::Range(1, 4096).description(""))
       ->type_name("N")
       ->group("Computing");
-  app.add_option_function<int64_t>(
-         "--seed",
-         [&options](const int64_t& seed) {
-           options.seed = seed;
-           options.has_seed = true;
-         },
-         "Start of all random numbers: the same seed gives the same bits [1]")
-      ->check(CLI::NonNegativeNumber.description(""))
-      ->type_name("N")
-      ->group("Computing");
+  add_seed_option(app, options);
 }
 
 int exit_code_of(const std::exception& error) {

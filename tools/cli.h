@@ -33,7 +33,13 @@ struct CommonOptions {
   bool quiet = false, verbose = false;
 };
 
-/// Adds --device, --precision, --threads, --seed, --quiet, --verbose and --version, and sets the layout of --help.
+/// Adds --quiet, --verbose and --version, and sets the layout of --help. For programs that use no network.
+void add_program_options(CLI::App& app, CommonOptions& options);
+
+/// Adds --seed.
+void add_seed_option(CLI::App& app, CommonOptions& options);
+
+/// Adds these options, --device, --precision and --threads.
 void add_common_options(CLI::App& app, CommonOptions& options);
 
 /// A signal asked to stop: ends a program with 128 + its number.
