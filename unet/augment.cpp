@@ -8,71 +8,55 @@
 #include "unet/deformation.h"
 #include "unet/gray_curve.h"
 #include "unet/random.h"
+#include "unet/resampling.h"
 #include "unet/tile.h"
 
 namespace unet {
 namespace {
 
-/// Tile offset from its centre to page position: p = centre + a * offset.
+/// From a tile pixel's offset from the tile's centre to page position: centre + matrix * offset.
 struct Affine {
   double yy = 1, yx = 0, xy = 0, xx = 1;
-  double centre_y = 0, centre_x = 0;
+  double centre_y = 0, centre_x = 0;  // px
 };
 
-/// Where a row of tile pixels lies on the page: y[count], x[count].
+/// Where the pixels of a square tile lie on the page, row by row: y and x relative to (base_y, base_x), [tile_px] each.
 class Positions {
  public:
   Positions(const Affine& affine, const DisplacementField* field, int64_t tile_px)
-      : affine_(affine),
+      : base_y(static_cast<int64_t>(std::floor(affine.centre_y))),
+        base_x(static_cast<int64_t>(std::floor(affine.centre_x))),
+        y(static_cast<size_t>(tile_px)),
+        x(y.size()),
+        affine_(affine),
         field_(field),
-        middle_(static_cast<double>(tile_px - 1) / 2),
-        dy_(static_cast<size_t>(tile_px)),
-        dx_(static_cast<size_t>(tile_px)),
-        y_(dy_.size()),
-        x_(dy_.size()) {}
+        middle_(static_cast<float>(tile_px - 1) / 2),
+        dy_(y.size()),
+        dx_(y.size()) {}
 
   void compute(int64_t row) {
     if (field_ != nullptr) field_->row(row, dy_.data(), dx_.data());
-    const auto oy = static_cast<float>(static_cast<double>(row) - middle_);
     const auto yy = static_cast<float>(affine_.yy), yx = static_cast<float>(affine_.yx);
     const auto xy = static_cast<float>(affine_.xy), xx = static_cast<float>(affine_.xx);
-    const auto cy = static_cast<float>(affine_.centre_y), cx = static_cast<float>(affine_.centre_x);
-    const auto middle = static_cast<float>(middle_);
-    for (size_t i = 0; i < y_.size(); ++i) {
-      const float fy = oy + dy_[i], fx = static_cast<float>(i) - middle + dx_[i];
-      y_[i] = cy + yy * fy + yx * fx;
-      x_[i] = cx + xy * fy + xx * fx;
+    const auto cy = static_cast<float>(affine_.centre_y - static_cast<double>(base_y));
+    const auto cx = static_cast<float>(affine_.centre_x - static_cast<double>(base_x));
+    const float row_offset = static_cast<float>(row) - middle_;
+    for (size_t i = 0; i < y.size(); ++i) {
+      const float oy = row_offset + dy_[i], ox = static_cast<float>(static_cast<int32_t>(i)) - middle_ + dx_[i];
+      y[i] = cy + (yy * oy + yx * ox);
+      x[i] = cx + (xy * oy + xx * ox);
     }
   }
-  float y(int64_t i) const { return y_[static_cast<size_t>(i)]; }
-  float x(int64_t i) const { return x_[static_cast<size_t>(i)]; }
+
+  const int64_t base_y, base_x;  // px
+  std::vector<float> y, x;       // px
 
  private:
   const Affine& affine_;
-  const DisplacementField* field_;  // or null
-  double middle_;
-  std::vector<float> dy_, dx_, y_, x_;
+  const DisplacementField* field_;  // or null: no displacement
+  float middle_;                    // px
+  std::vector<float> dy_, dx_;      // px
 };
-
-/// Bilinear value of every channel at (y, x), mirrored outside: out[channels].
-void bilinear(const Image& image, float y, float x, float* out) {
-  const float floor_y = std::floor(y), floor_x = std::floor(x);
-  const float fy = y - floor_y, fx = x - floor_x;
-  auto y0 = static_cast<int64_t>(floor_y), x0 = static_cast<int64_t>(floor_x);
-  int64_t y1 = y0 + 1, x1 = x0 + 1;
-  if (y0 < 0 || x0 < 0 || y1 >= image.height || x1 >= image.width) {
-    y0 = mirror(y0, image.height), y1 = mirror(y1, image.height);
-    x0 = mirror(x0, image.width), x1 = mirror(x1, image.width);
-  }
-  const float* const a = &image.at(y0, x0);
-  const float* const b = &image.at(y0, x1);
-  const float* const c = &image.at(y1, x0);
-  const float* const d = &image.at(y1, x1);
-  for (int64_t k = 0; k < image.channels; ++k) {
-    const float top = a[k] + fx * (b[k] - a[k]), bottom = c[k] + fx * (d[k] - c[k]);
-    out[k] = top + fy * (bottom - top);
-  }
-}
 
 }  // namespace
 
@@ -118,21 +102,17 @@ Sample draw_sample(const std::vector<TrainingPage>& pages, const TrainingConfig&
 
   Sample sample{Image(side, side, page.image.channels), LabelMap(out, out), Image(out, out)};
   Positions at(affine, field.get(), side);
+  Resampler resampler({page.image.height, page.image.width}, side);
   for (int64_t y = 0; y < side; ++y) {
     at.compute(y);
-    for (int64_t x = 0; x < side; ++x) {
-      float* const v = &sample.image.at(y, x);
-      bilinear(page.image, at.y(x), at.x(x), v);
-      for (int64_t c = 0; c < page.image.channels; ++c) v[c] = (curve ? (*curve)(v[c]) : v[c]) - page.centre;
-    }
-    const int64_t oy = y - margin;
-    if (oy < 0 || oy >= out) continue;
-    for (int64_t ox = 0; ox < out; ++ox) {
-      const float py = at.y(ox + margin), px = at.x(ox + margin);
-      sample.labels.at(oy, ox) = page.classes.at(mirror(static_cast<int64_t>(std::floor(py + 0.5F)), page.image.height),
-                                                 mirror(static_cast<int64_t>(std::floor(px + 0.5F)), page.image.width));
-      bilinear(page.weights, py, px, &sample.weights.at(oy, ox));
-    }
+    resampler.place(at.base_y, at.base_x, at.y.data(), at.x.data());
+    float* const row = &sample.image.at(y, 0);
+    resampler.bilinear(page.image, 0, side, row);
+    for (int64_t i = 0; i < side * page.image.channels; ++i) row[i] = (curve ? (*curve)(row[i]) : row[i]) - page.centre;
+    const int64_t out_y = y - margin;
+    if (out_y < 0 || out_y >= out) continue;
+    resampler.nearest(page.classes, margin, out, &sample.labels.at(out_y, 0));
+    resampler.bilinear(page.weights, margin, out, &sample.weights.at(out_y, 0));
   }
   return sample;
 }
