@@ -18,7 +18,7 @@ cmake --preset cpu
 cmake --build --preset cpu --parallel "$(nproc)"
 bin=build/tools
 
-say "3/6  Made-up electron micrographs: 12 pages to learn from, one large page to be segmented"
+say "3/6  Made-up electron micrographs: 12 pages to learn from, one large page to segment"
 if [[ -e $folder && ! -e $folder/.demo ]]; then
   echo "$folder exists and was not made by this demo; give another folder" >&2
   exit 2
@@ -28,15 +28,15 @@ mkdir -p "$folder"
 touch "$folder/.demo"
 $bin/make_synthetic_data --kind membranes --pages 12 --height 384 --width 384 --seed 1 \
   --images "$folder/train.tif" --labels "$folder/train_labels.tif"
-$bin/make_synthetic_data --kind membranes --pages 1 --height 1100 --width 1300 --seed 2 \
+$bin/make_synthetic_data --kind membranes --pages 1 --height 2000 --width 2400 --seed 2 \
   --images "$folder/new.tif" --labels "$folder/new_truth.tif"
 
 say "4/6  Train for $train_time"
 $bin/unet_train --images "$folder/train.tif" --labels "$folder/train_labels.tif" --preset tiny \
   --time-limit "$train_time" --out "$folder/run"
 
-say "5/6  Segment the large page"
-$bin/unet_infer --model "$folder/run/model.safetensors" --input "$folder/new.tif" --output "$folder/result" \
+say "5/6  Segment the large page by tiles, in 512 MiB of memory"
+$bin/unet_infer --model "$folder/run/model.safetensors" --input "$folder/new.tif" --output "$folder/result" --max-memory 512MiB \
   --write probability,instances,overlay,objects
 
 say "6/6  Compare with the truth"
