@@ -17,7 +17,9 @@ struct Grid {
 
   Grid() = default;
   Grid(int64_t height_px, int64_t width_px, int64_t channel_count = 1, T value = T())
-      : height(height_px), width(width_px), channels(channel_count),
+      : height(height_px),
+        width(width_px),
+        channels(channel_count),
         data(static_cast<size_t>(height_px * width_px * channel_count), value) {}
 
   T& at(int64_t y, int64_t x, int64_t c = 0) { return data[static_cast<size_t>((y * width + x) * channels + c)]; }
