@@ -3,31 +3,20 @@
 #include <algorithm>
 
 #include "kernels/cpu/blocked.h"
+#include "kernels/cpu/lanes.h"
 
 namespace unet::kernels::cpu {
 namespace {
 
 constexpr int64_t kLanes = kChannelBlock;
 
-// Sixteen channels of a pixel.
-struct Lanes {
-  alignas(64) float at[kLanes] = {};
-
-  // at += a * b
-  template <class T>
-  void add_product(const T* a, const float* b) {
-    for (int64_t i = 0; i < kLanes; ++i) at[i] += static_cast<float>(a[i]) * b[i];
-  }
-  template <class T>
-  void add_scaled(const T* a, float factor) {
-    for (int64_t i = 0; i < kLanes; ++i) at[i] += static_cast<float>(a[i]) * factor;
-  }
-  float sum() {
-    for (int64_t half = kLanes / 2; half > 0; half /= 2)
-      for (int64_t i = 0; i < half; ++i) at[i] += at[i + half];
-    return at[0];
-  }
-};
+// Sum of the lanes: halves are added until four are left.
+float sum_of(Float16Lanes v) {
+  const auto v8 = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                  __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  const auto v4 = __builtin_shufflevector(v8, v8, 0, 1, 2, 3) + __builtin_shufflevector(v8, v8, 4, 5, 6, 7);
+  return (v4[0] + v4[2]) + (v4[1] + v4[3]);
+}
 
 // w rounded to T and padded to whole channel blocks: [K][round_up(C, 16)].
 template <class T>
@@ -39,7 +28,8 @@ class HeadFilter {
       for (int64_t c = 0; c < padded_; ++c)
         data_[k * padded_ + c] = c < w.c ? static_cast<float>(static_cast<T>(w(k, 0, 0, c))) : 0.0F;
   }
-  const float* operator()(int64_t k, int64_t c) const { return &data_[k * padded_ + c]; }
+  // Channels [c, c+16) of filter k.
+  Float16Lanes operator()(int64_t k, int64_t c) const { return load(&data_[k * padded_ + c], kLanes); }
 
  private:
   int64_t padded_;
@@ -55,10 +45,13 @@ void forward(const Context& context, const Conv2d<T>& o, const View<Y>& y) {
   for (int64_t n = 0; n < y.n; ++n) {
     for (int64_t h = 0; h < y.h; ++h) {
       for (int64_t w = 0; w < y.w; ++w) {
+        const T* const pixel = &x(n, h, w, 0);
         for (int64_t k = 0; k < y.c; ++k) {
-          Lanes products;
-          for (int64_t c = 0; c < x.c; c += kLanes) products.add_product(&x(n, h, w, c), filter(k, c));
-          const float value = products.sum() + (o.b ? o.b(0, 0, 0, k) : 0.0F);
+          Float16Lanes products{};
+          for (int64_t block = 0; block < x.blocks(); ++block) {
+            products += load(pixel + block * x.stride_block, kLanes) * filter(k, block * kLanes);
+          }
+          const float value = sum_of(products) + (o.b ? o.b(0, 0, 0, k) : 0.0F);
           y(n, h, w, k) = Y(o.relu && value < 0 ? 0.0F : value);
         }
       }
@@ -123,15 +116,14 @@ void execute_head(const Context& context, const Conv2dBackward<T>& o) {
     }
     for (int64_t c = 0; c < c_count; c += kLanes) {
       for (int64_t k = 0; k < k_count && o.dw; ++k) {
-        Lanes sum;
-        for (int64_t w = 0; w < x.w; ++w) sum.add_scaled(&x(n, h, w, c), g[w * k_count + k]);
-        std::copy_n(sum.at, kLanes, &dw_rows[(row * k_count + k) * c_count + c]);
+        Float16Lanes sum{};
+        for (int64_t w = 0; w < x.w; ++w) sum += load(&x(n, h, w, c), kLanes) * g[w * k_count + k];
+        store(sum, &dw_rows[(row * k_count + k) * c_count + c], kLanes);
       }
       for (int64_t w = 0; w < x.w && output; ++w) {
-        Lanes sum;
-        for (int64_t k = 0; k < k_count; ++k) sum.add_scaled(filter(k, c), g[w * k_count + k]);
-        T* const dx = &output->view()(n, h, w, c);
-        for (int64_t i = 0; i < kLanes; ++i) dx[i] = T(sum.at[i]);
+        Float16Lanes sum{};
+        for (int64_t k = 0; k < k_count; ++k) sum += filter(k, c) * g[w * k_count + k];
+        store(sum, &output->view()(n, h, w, c), kLanes);
       }
     }
   }

@@ -1,20 +1,23 @@
 #include "kernels/cpu/gradient.h"
 
-#include <algorithm>
+#include "kernels/cpu/lanes.h"
 
 namespace unet::kernels::cpu {
 namespace {
 
-// One row of one channel block: dy[w][16] masked by y[w][16] (or null), sums[16] += its columns.
+// One row of one channel block: dy[w][16] masked by y[w][16] (or null). Returns the sum over pixels.
 template <class T>
-void mask_row(const T* y, T* dy, int64_t w, float* sums) {
-  for (int64_t i = 0; i < w; ++i) {
-    for (int64_t lane = 0; lane < kChannelBlock; ++lane) {
-      const int64_t at = i * kChannelBlock + lane;
-      if (y != nullptr) dy[at] = static_cast<float>(y[at]) > 0 ? dy[at] : T(0.0F);
-      sums[lane] += static_cast<float>(dy[at]);
+Float16Lanes mask_row(const T* y, T* dy, int64_t w) {
+  Float16Lanes sum{};
+  for (int64_t at = 0; at < w * kChannelBlock; at += kChannelBlock) {
+    Float16Lanes g = load(dy + at, kChannelBlock);
+    if (y != nullptr) {
+      g = load(y + at, kChannelBlock) > 0.0F ? g : Float16Lanes{};
+      store(g, dy + at, kChannelBlock);
     }
+    sum += g;
   }
+  return sum;
 }
 
 }  // namespace
@@ -30,9 +33,7 @@ void mask_and_sum(const Context& context, const View<const T>& y, const View<T>&
     const int64_t c = i / rows * kChannelBlock;
     const int64_t n = i % rows / dy.h;
     const int64_t h = i % dy.h;
-    alignas(64) float row[kChannelBlock] = {};
-    mask_row<T>(y ? &y(n, h, 0, c) : nullptr, &dy(n, h, 0, c), dy.w, row);
-    std::copy_n(row, kChannelBlock, &sums[i * kChannelBlock]);
+    store(mask_row<T>(y ? &y(n, h, 0, c) : nullptr, &dy(n, h, 0, c), dy.w), &sums[i * kChannelBlock], kChannelBlock);
   }
   if (!db) return;
   for (int64_t k = 0; k < dy.c; ++k) {
