@@ -68,6 +68,10 @@ Trainer::Trainer(std::shared_ptr<engine::Device> device, TrainingConfig config, 
       optimizer_(make_optimizer(config_.optimizer, network_)) {
   if (set_.training.empty()) throw DataError("training: expected at least one training page, got none");
   TileRule(static_cast<int>(config_.network.depth)).output(config_.tile.input);
+  if (config_.run.select == Selection::pixel_error && config_.network.classes != 2) {
+    throw ConfigError(concat("run.select: pixel_error is for two classes, these labels have ", config_.network.classes,
+                             "; use iou or loss"));
+  }
 }
 
 double Trainer::fraction_done() const {
@@ -163,15 +167,17 @@ ValidationRecord Trainer::validate(const SeePrediction& see) {
       ++pixels;
     }
     confusion.add_probabilities(p, page.classes);
-    pixel_error.add(p, page.classes);
+    if (classes == 2) pixel_error.add(p, page.classes);
     if (see) see(page, p);
   }
   record.loss = pixels > 0 ? loss_sum / static_cast<double>(pixels) : 0;
-  record.metrics = {{"iou", confusion.mean_iou()},
-                    {"pixel_error", pixel_error.best().error},
-                    {"pixel_accuracy", confusion.pixel_accuracy()}};
+  record.metrics = {{"iou", confusion.mean_iou()}, {"pixel_accuracy", confusion.pixel_accuracy()}};
+  if (config_.network.classes == 2)
+    record.metrics.insert(record.metrics.begin() + 1, {"pixel_error", pixel_error.best().error});
 
-  const double value = config_.run.select == Selection::loss ? -record.loss : record.metrics[0].second;
+  double value = confusion.mean_iou();
+  if (config_.run.select == Selection::loss) value = -record.loss;
+  if (config_.run.select == Selection::pixel_error) value = -pixel_error.best().error;
   record.best = !progress_.has_best || value > progress_.best;
   if (record.best) {
     progress_.best = value;
