@@ -22,7 +22,11 @@ void catch_stop_signals() {
   stop.sa_handler = on_stop_signal;
   sigemptyset(&stop.sa_mask);
   stop.sa_flags = SA_RESTART;
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaction(number, &stop, nullptr);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+    struct sigaction inherited {};
+    const bool is_ignored = sigaction(number, nullptr, &inherited) == 0 && inherited.sa_handler == SIG_IGN;
+    if (!is_ignored) sigaction(number, &stop, nullptr);  // nohup asks to live on
+  }
 
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;

@@ -10,11 +10,15 @@
 namespace unet::tools {
 namespace {
 
-/// Runs `body` in a process of its own and returns how that ended: its exit code, or 1000 + the signal that killed it.
+/// Runs `body` in a process of its own, which ignores no signal, and returns how that ended: its exit code, or 1000 +
+/// the signal that killed it.
 template <class Body>
 int in_child(Body&& body) {
   const pid_t child = fork();
-  if (child == 0) _exit(body());
+  if (child == 0) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) signal(number, SIG_DFL);
+    _exit(body());
+  }
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
@@ -40,6 +44,15 @@ TEST_CASE("signals: the second one ends the process at once") {
           raise(SIGINT);
           return 0;
         }) == 130);
+}
+
+TEST_CASE("signals: those that the caller had ignored (nohup) stay ignored") {
+  CHECK(in_child([] {
+          signal(SIGHUP, SIG_IGN);
+          catch_stop_signals();
+          raise(SIGHUP);
+          return stop_signal();
+        }) == 0);
 }
 
 TEST_CASE("signals: a closed pipe is an error to report, not the end") {
