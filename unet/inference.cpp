@@ -156,8 +156,9 @@ void predict(const Network& network, Size image, const ReadWindow& read, const I
       // All tiles have one size: if the first fits, all do.
       if (i != 0) throw;
       const int64_t smallest = rule.smallest_input() + rule.step();
-      if (size.height <= smallest && size.width <= smallest) throw;
-      size = choose_tile(rule, image, std::max(size.pixels() / 2, smallest * smallest), options.stride);
+      const Size smaller = choose_tile(rule, image, std::max(size.pixels() / 2, smallest * smallest), options.stride);
+      if (smaller.pixels() >= size.pixels()) throw;
+      size = smaller;
       plan = plan_tiles(rule, image, size, options.stride);
       network.device()->arena().trim();
       continue;

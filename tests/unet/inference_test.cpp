@@ -124,6 +124,8 @@ TEST_CASE("inference: a tile that does not fit into memory is replaced by one th
 
   device->arena().set_limit(device->arena().bytes_in_use() + 1000);
   CHECK_THROWS_AS(predict(network, image, {.tile = {340, 340}}), OutOfMemory);
+  // The tiles of a strip are lower than the smallest square one, and longer.
+  CHECK_THROWS_AS(predict(network, random_image(4, 300), {.tile = {44, 340}}), OutOfMemory);
 }
 
 TEST_CASE("inference: the estimate of a tile's memory is close to what is used") {
