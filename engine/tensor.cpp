@@ -41,10 +41,12 @@ class Storage {
   Storage& operator=(const Storage&) = delete;
   const std::shared_ptr<Device>& device() const { return device_; }
   void* data() const { return data_; }
+  kernels::FilterCache& filter_cache() { return filter_cache_; }
 
  private:
   std::shared_ptr<Device> device_;
   void* data_;
+  kernels::FilterCache filter_cache_;  // here, since detached tensors write to the same values
 };
 
 int64_t stored_elements(const Shape& s, Layout layout) {
@@ -58,7 +60,6 @@ struct Tensor::Body {
   DType dtype = DType::f32;
   Layout layout = Layout::nhwc;
   std::shared_ptr<Storage> storage;
-  kernels::FilterCache filter_cache;
   bool requires_grad = false;
   Tensor grad;
   std::shared_ptr<Node> node;
@@ -73,7 +74,7 @@ const Shape& Tensor::shape() const { return body().shape; }
 DType Tensor::dtype() const { return body().dtype; }
 Layout Tensor::layout() const { return body().layout; }
 const std::shared_ptr<Device>& Tensor::device() const { return body().storage->device(); }
-kernels::FilterCache& Tensor::filter_cache() const { return const_cast<Body&>(body()).filter_cache; }
+kernels::FilterCache& Tensor::filter_cache() const { return body().storage->filter_cache(); }
 bool Tensor::requires_grad() const { return body_ && body_->requires_grad; }
 Tensor Tensor::grad() const { return body().grad; }
 const std::shared_ptr<Node>& Tensor::node() const { return body().node; }
