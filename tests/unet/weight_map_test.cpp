@@ -75,7 +75,7 @@ TEST_CASE("weight maps follow the formula pixel by pixel") {
     LabelMap instances = test::random_labels(step, 60, 6);
     if (step % 3 == 0) std::fill_n(instances.data.begin(), instances.width, -1);
     const LabelMap classes = separate_instances(instances, SeparationBorder::freiburg);
-    WeightMapConfig config{.w0 = 3 + step % 4, .sigma = 2 + step % 3};
+    WeightMapConfig config{.w0 = 3.0 + step % 4, .sigma = 2.0 + step % 3};
     config.everywhere = step % 2 == 1;
     const std::vector<float> balance{2, 0.5};
     const Image weights = weight_map(instances, classes, balance, config);
