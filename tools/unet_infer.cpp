@@ -1,5 +1,7 @@
 // unet_infer: segments images with a trained model.
 #include <iostream>
+#include <map>
+#include <set>
 
 #include "engine/device.h"
 #include "kernels/error.h"
@@ -113,6 +115,20 @@ SegmentationOptions resolve(const InferOptions& options) {
   return resolved;
 }
 
+/// Throws ConfigError where a result would replace an input.
+void keep_inputs(const std::vector<fs::path>& inputs, const std::vector<std::vector<fs::path>>& files) {
+  std::set<fs::path> originals;
+  for (const fs::path& input : inputs) originals.insert(fs::weakly_canonical(input));
+  for (const auto& results : files) {
+    for (const fs::path& file : results) {
+      if (originals.contains(fs::weakly_canonical(file))) {
+        throw ConfigError(
+            concat("--output: ", file.string(), " is an input and would be replaced; choose another name"));
+      }
+    }
+  }
+}
+
 /// Result files of each input. Throws ConfigError where two inputs would write the same file.
 std::vector<std::vector<fs::path>> result_files(const std::vector<fs::path>& inputs, const InferOptions& options,
                                                 const SegmentationOptions& segmentation) {
@@ -144,6 +160,7 @@ int infer(const InferOptions& options) {
   const SegmentationOptions segmentation = resolve(options);
   const std::vector<fs::path> inputs = list_image_files(options.input);
   const std::vector<std::vector<fs::path>> files = result_files(inputs, options, segmentation);
+  keep_inputs(inputs, files);
 
   const auto device = engine::Device::make(
       {.threads = options.common.threads,
