@@ -65,12 +65,11 @@ LabelMap most_probable(const Image& probabilities) {
   return labels;
 }
 
-Picture overlay_picture(const Image& image, const Image& probabilities, const LabelMap* truth) {
+Picture overlay_picture(const Image& image, const LabelMap& predicted, const LabelMap* truth) {
   Picture picture = gray_picture(image);
-  const LabelMap predicted = most_probable(probabilities);
   if (predicted.height != image.height || predicted.width != image.width) {
-    throw ShapeError(concat("overlay: expected probabilities of the image's size ", image.shape_text(), ", got ",
-                            probabilities.shape_text()));
+    throw ShapeError(
+        concat("overlay: expected classes of the image's size ", image.shape_text(), ", got ", predicted.shape_text()));
   }
   const auto label_at = [&](int64_t y, int64_t x) {
     return predicted.at(std::clamp<int64_t>(y, 0, image.height - 1), std::clamp<int64_t>(x, 0, image.width - 1));

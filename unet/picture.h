@@ -13,11 +13,10 @@ Picture gray_picture(const Image& image, float black = 0, float white = 1);
 /// Values from 0 to `top` from dark blue over green to yellow ("viridis"-like), for weight maps and probabilities.
 Picture heat_picture(const Image& values, float top);
 
-/// An image in gray with outlines of the predicted objects. Probabilities [H,W,K]; the predicted class is the most
-/// probable one. Outlines lie on the object's side: yellow for class 1, further classes in colours of their own.
-/// With `truth` (class numbers, -1 ignore) wrong pixels are tinted: red where an object is claimed that is not there,
-/// blue where one is missed, and ignored pixels are darkened.
-Picture overlay_picture(const Image& image, const Image& probabilities, const LabelMap* truth = nullptr);
+/// An image in gray with outlines of the predicted objects (class numbers). Outlines lie on the object's side: yellow
+/// for class 1, further classes in colours of their own. With `truth` (class numbers, -1 ignore) wrong pixels are
+/// tinted: red where an object is claimed that is not there, blue where one is missed, and ignored pixels are darkened.
+Picture overlay_picture(const Image& image, const LabelMap& predicted, const LabelMap* truth = nullptr);
 
 /// The most probable class of every pixel.
 LabelMap most_probable(const Image& probabilities);

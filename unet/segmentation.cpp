@@ -212,7 +212,7 @@ class WholePageSink final : public PageSink {
       const auto [low, high] = std::minmax_element(unit.data.begin(), unit.data.end());
       const float black = *low, range = std::max(*high - *low, 1e-20F);
       for (float& v : unit.data) v = (v - black) / range;
-      pictures_.push_back(encode_png(overlay_picture(unit, page_)));
+      pictures_.push_back(encode_png(overlay_picture(unit, classify(page_, job_.options.threshold))));
     }
   }
   void commit() override {
@@ -288,6 +288,7 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
   const Size size{reader.info(0).height, reader.info(0).width};
   InferenceOptions inference = options.inference;
   engine::Arena& arena = model.network.device()->arena();
+  arena.trim();  // what the file before needed for its tiles counts as free
   const size_t others = resident_bytes() + cache_bytes + kReserveBytes;
   const size_t left = total > others ? total - others : 0;
   inference.max_memory_bytes = left / 2;  // the other half: convolution scratch and packed filters

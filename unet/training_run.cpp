@@ -120,7 +120,7 @@ class RunFolder {
         {}};
     const ValidationRecord record = trainer_.validate([&](const TrainingPage& page, const Image& p) {
       if (gallery.pictures.size() >= 2 * kPagesShown) return;
-      gallery.pictures.push_back(picture(page.name, overlay_picture(page.image, p, &page.classes)));
+      gallery.pictures.push_back(picture(page.name, overlay_picture(page.image, most_probable(p), &page.classes)));
       Image last(p.height, p.width);
       for (int64_t i = 0; i < last.pixels(); ++i) {
         last.data[static_cast<size_t>(i)] = p.data[static_cast<size_t>((i + 1) * p.channels - 1)];
