@@ -21,16 +21,14 @@ class Prefetch {
   /// `threads` >= 1 workers; at most `capacity` >= 1 items are made ahead.
   Prefetch(std::function<Item(int64_t)> make, int64_t first, int threads, int64_t capacity)
       : make_(std::move(make)), next_taken_(first), next_started_(first), capacity_(capacity) {
-    for (int i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
-  }
-  ~Prefetch() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
+    try {
+      for (int i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    } catch (...) {  // the system has no more threads
+      stop();
+      throw;
     }
-    changed_.notify_all();
-    for (std::thread& worker : workers_) worker.join();
   }
+  ~Prefetch() { stop(); }
   Prefetch(const Prefetch&) = delete;
   Prefetch& operator=(const Prefetch&) = delete;
 
@@ -50,6 +48,15 @@ class Prefetch {
     Item item{};
     std::exception_ptr error;
   };
+
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
 
   void work() {
     std::unique_lock lock(mutex_);
