@@ -9,14 +9,13 @@ namespace {
 
 constexpr CubicField::Basis kCatmullRom{{{0, -0.5, 1, -0.5}, {1, 0, -2.5, 1.5}, {0, 0.5, 2, -1.5}, {0, 0, -0.5, 0.5}}};
 constexpr double kSixth = 1.0 / 6;
-constexpr CubicField::Basis kBSpline{{{kSixth, -0.5, 0.5, -kSixth},
-                                      {4 * kSixth, 0, -1, 0.5},
-                                      {kSixth, 0.5, 0.5, -0.5},
-                                      {0, 0, 0, kSixth}}};
+constexpr CubicField::Basis kBSpline{
+    {{kSixth, -0.5, 0.5, -kSixth}, {4 * kSixth, 0, -1, 0.5}, {kSixth, 0.5, 0.5, -0.5}, {0, 0, 0, kSixth}}};
 
 void check_nodes(const Grid<double>& nodes, int64_t height, int64_t width) {
   if (nodes.height != height || nodes.width != width || nodes.channels != 2) {
-    throw ShapeError(concat("displacement field: expected nodes [", height, ",", width, ",2], got ", nodes.shape_text()));
+    throw ShapeError(
+        concat("displacement field: expected nodes [", height, ",", width, ",2], got ", nodes.shape_text()));
   }
 }
 
@@ -152,8 +151,9 @@ std::unique_ptr<DisplacementField> draw_field(const AugmentationConfig& config, 
           CubicField::catmull_rom(tile, draw_nodes(3, 3, config.elastic_sigma, random)));
     case ElasticKind::bspline: {
       const auto nodes = [&](int64_t length) { return b_spline_segments(length, config.elastic_spacing) + 3; };
-      return std::make_unique<CubicField>(CubicField::b_spline(
-          tile, config.elastic_spacing, draw_nodes(nodes(tile.height), nodes(tile.width), config.elastic_sigma, random)));
+      return std::make_unique<CubicField>(
+          CubicField::b_spline(tile, config.elastic_spacing,
+                               draw_nodes(nodes(tile.height), nodes(tile.width), config.elastic_sigma, random)));
     }
     case ElasticKind::simard:
       return std::make_unique<SmoothedNoiseField>(tile, config.simard_alpha, config.simard_sigma, random);

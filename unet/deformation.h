@@ -47,8 +47,8 @@ class CubicField final : public DisplacementField {
   Grid<double> nodes_;
 };
 
-/// Independent uniform displacements in [-1,1) px per pixel, smoothed by a Gaussian of `sigma_px` (cut off at 4 sigma) and
-/// multiplied by alpha. Rms per component: alpha / (2 sigma sqrt(3 pi)). Source: Simard et al. 2003.
+/// Independent uniform displacements in [-1,1) px per pixel, smoothed by a Gaussian of `sigma_px` (cut off at 4 sigma)
+/// and multiplied by alpha. Rms per component: alpha / (2 sigma sqrt(3 pi)). Source: Simard et al. 2003.
 class SmoothedNoiseField final : public DisplacementField {
  public:
   SmoothedNoiseField(Size tile, double alpha, double sigma_px, RandomStream random);
@@ -58,9 +58,9 @@ class SmoothedNoiseField final : public DisplacementField {
   Image dy_, dx_;
 };
 
-/// The field of a sample. `none` gives none. grid3 (Ronneberger et al. 2015: "random displacement vectors on a coarse 3 by
-/// 3 grid", "bicubic interpolation") and bspline (Freiburg's later Caffe layer) draw normal numbers of standard deviation
-/// config.elastic_sigma for each component of each node.
+/// The field of a sample. `none` gives none. grid3 (Ronneberger et al. 2015: "random displacement vectors on a coarse 3
+/// by 3 grid", "bicubic interpolation") and bspline (Freiburg's later Caffe layer) draw normal numbers of standard
+/// deviation config.elastic_sigma for each component of each node.
 std::unique_ptr<DisplacementField> draw_field(const AugmentationConfig& config, Size tile, uint64_t seed,
                                               uint32_t sample);
 

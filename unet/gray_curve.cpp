@@ -44,9 +44,9 @@ GrayCurve::GrayCurve(const AugmentationConfig& config, RandomStream& random) {
   int tries = 0;
   while (!draw_points(config, random, points)) {
     if (++tries == kTries) {
-      throw ConfigError(concat("gray curve: no curve between black and white points ", 1 - 2 * config.gray_shift, " to ",
-                               1 + 2 * config.gray_shift, " apart has slopes of ", config.gray_slope_min, " to ",
-                               config.gray_slope_max, "; widen the slopes around 1"));
+      throw ConfigError(concat("gray curve: no curve between black and white points ", 1 - 2 * config.gray_shift,
+                               " to ", 1 + 2 * config.gray_shift, " apart has slopes of ", config.gray_slope_min,
+                               " to ", config.gray_slope_max, "; widen the slopes around 1"));
     }
   }
   // A polygon is a line plus a ramp at every change of slope, and smoothing is linear: no convolution is needed.

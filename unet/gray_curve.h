@@ -10,9 +10,9 @@ namespace unet {
 
 /// Monotone function on gray values, as a table over [0,1]; values outside are clamped to it first.
 ///
-/// Five control points at 0, 1/4, .., 1. Black and white are drawn around 0 and 1, then midpoints are inserted twice, each
-/// uniform in the range that keeps every slope between the limits. The polygon, continued linearly beyond its ends, is
-/// smoothed by a Gaussian of sigma 1/16. Source: value augmentation of Freiburg's U-Net Caffe layers.
+/// Five control points at 0, 1/4, .., 1. Black and white are drawn around 0 and 1, then midpoints are inserted twice,
+/// each uniform in the range that keeps every slope between the limits. The polygon, continued linearly beyond its
+/// ends, is smoothed by a Gaussian of sigma 1/16. Source: value augmentation of Freiburg's U-Net Caffe layers.
 class GrayCurve {
  public:
   /// Throws ConfigError where the limits leave no curve.
