@@ -24,7 +24,7 @@ TEST_CASE("philox: known answers of Random123") {
   }
 }
 
-TEST_CASE("philox: uniform covers [0,1) and never reaches 1") {
+TEST_CASE("philox: uniform covers 0 to 1 and never reaches 1") {
   REQUIRE(uniform(0) == 0);
   REQUIRE(uniform(0xff) == 0);
   REQUIRE(uniform(0x80000000) == 0.5F);

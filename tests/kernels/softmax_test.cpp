@@ -70,7 +70,7 @@ TEST_CASE("softmax: the cpu's exponential over its whole range") {
   REQUIRE(worst < 4 * 0x1p-23);
 }
 
-TEST_CASE("softmax: the same bits for every number of threads; double on the reference") {
+TEST_CASE("softmax: the same bits for every number of threads, double on the reference") {
   const Shape shape{2, 65, 66, 3};
   const Values x = randoms<float>(shape, 1, -5, 5);
   require_thread_independent([&](int threads) {

@@ -182,7 +182,7 @@ TEST_CASE("gray curve and centre act on the image alone, the curve first") {
   CHECK(most - least > 0.03F);
 }
 
-TEST_CASE("a sample is a function of seed and number; every page and ignored pixels come through") {
+TEST_CASE("a sample is a function of seed and number, every page and ignored pixels come through") {
   std::vector<TrainingPage> pages{coordinate_page(70, 70), coordinate_page(90, 60), coordinate_page(66, 66)};
   for (size_t i = 0; i < pages.size(); ++i) {
     std::fill(pages[i].classes.data.begin(), pages[i].classes.data.end(), static_cast<int32_t>(i) - 1);
