@@ -226,7 +226,8 @@ int train(TrainOptions& options) {
 
   TrainingDisplay display(options.common);
   const TrainingEnd end = run_training(
-      trainer, {.folder = options.out, .resume = options.resume, .version = UNET_VERSION}, display.observer());
+      trainer, {.folder = options.out, .resume = options.resume, .version = UNET_VERSION, .exit_code = exit_code_of},
+      display.observer());
   switch (end) {
     case TrainingEnd::stopped:
       display.say("stopped by a signal; go on with --resume");

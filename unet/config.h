@@ -138,7 +138,6 @@ struct WeightMapConfig {
   ClassBalance class_balance = ClassBalance::inv;
   SeparationBorder border = SeparationBorder::freiburg;  // how touching objects are separated
   bool everywhere = false;                               // border term also inside objects
-  bool recompute = false;                                // from the deformed labels instead of deforming the map
   bool operator==(const WeightMapConfig&) const = default;
 };
 

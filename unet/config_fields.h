@@ -78,7 +78,6 @@ void visit_fields(Config& config, Visitor&& visit) {
   visit("weight_map.class_balance", weight_map.class_balance, any);
   visit("weight_map.border", weight_map.border, any);
   visit("weight_map.everywhere", weight_map.everywhere, any);
-  visit("weight_map.recompute", weight_map.recompute, any);
 
   visit("loss.normalisation", config.loss.normalisation, any);
 

@@ -1,13 +1,16 @@
 #include "unet/trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "engine/adam.h"
 #include "engine/autograd.h"
+#include "engine/checksum.h"
 #include "engine/sgd.h"
 #include "engine/softmax_cross_entropy.h"
 #include "engine/tensor_file.h"
@@ -24,6 +27,7 @@ using engine::Tensor;
 constexpr int64_t kMaxSkippedInARow = 10;
 constexpr const char* kTrainerKey = "unet.trainer";
 constexpr const char* kConfigKey = "unet.config";
+constexpr const char* kDataKey = "unet.data";
 
 double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -50,6 +54,25 @@ std::string resumable_text(TrainingConfig config) {
   config.run.checkpoint_interval = defaults.checkpoint_interval;
   config.run.threads = defaults.threads;
   return to_toml(config);
+}
+
+/// A checksum of everything that pages contribute to training: a run can only be resumed on the same data.
+std::string data_checksum(const TrainingSet& set) {
+  uint32_t sum = 0;
+  const auto add = [&](const auto& grid) {
+    const std::array<int64_t, 3> shape{grid.height, grid.width, grid.channels};
+    sum = engine::crc32c(std::as_bytes(std::span(shape)), sum);
+    sum = engine::crc32c(std::as_bytes(std::span(grid.data)), sum);
+  };
+  for (const std::vector<TrainingPage>* pages : {&set.training, &set.validation}) {
+    for (const TrainingPage& page : *pages) {
+      sum = engine::crc32c(std::as_bytes(std::span(&page.centre, 1)), sum);
+      add(page.image);
+      add(page.classes);
+      add(page.weights);
+    }
+  }
+  return concat(set.training.size(), " training and ", set.validation.size(), " validation pages, CRC-32C ", sum);
 }
 
 bool is_finite(const Tensor& t) {
@@ -193,6 +216,7 @@ ValidationRecord Trainer::validate(const SeePrediction& see) {
 void Trainer::save_checkpoint(const std::filesystem::path& path) const {
   engine::Metadata metadata = to_metadata(info_);
   metadata[kConfigKey] = resumable_text(config_);
+  metadata[kDataKey] = data_checksum(set_);
   metadata[kTrainerKey] = nlohmann::json{
       {"steps", progress_.steps},
       {"skipped", progress_.skipped},
@@ -223,6 +247,10 @@ void Trainer::load_checkpoint(const std::filesystem::path& path) {
     throw CheckpointError(concat("checkpoint: ", path.string(),
                                  " was made with another configuration; resume with the "
                                  "options of the first start, or train into a new folder with --init"));
+  }
+  if (text(kDataKey) != data_checksum(set_)) {
+    throw CheckpointError(concat("checkpoint: ", path.string(), " was made on other data (", text(kDataKey), "; now ",
+                                 data_checksum(set_), "); resume with the images and labels of the first start"));
   }
   Progress progress;
   int64_t optimizer_steps = 0;

@@ -1,8 +1,13 @@
 #include "unet/training_run.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
-#include <cmath>
+#include <cstring>
 
 #include "engine/atomic_file.h"
 #include "unet/output_file.h"
@@ -40,6 +45,30 @@ std::vector<fs::path> checkpoints(const fs::path& folder) {
   std::sort(list.rbegin(), list.rend());
   return list;
 }
+
+/// Keeps other processes out of a run's folder as long as it lives, and no longer than its process.
+class FolderLock {
+ public:
+  FolderLock() = default;
+  ~FolderLock() {
+    if (file_ >= 0) close(file_);
+  }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+  void take(const fs::path& folder) {
+    const fs::path path = folder / "run.lock";
+    file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (file_ < 0) throw IoError(concat("training: cannot make ", path.string(), ": ", std::strerror(errno)));
+    if (flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      throw ConfigError(
+          concat("training: ", folder.string(), " is in use by another process; wait for it, or give another folder"));
+    }
+  }
+
+ private:
+  int file_ = -1;
+};
 
 ReportPicture picture(std::string caption, const Picture& rgb) { return {std::move(caption), encode_png(rgb)}; }
 
@@ -85,6 +114,7 @@ class RunFolder {
     std::error_code error;
     fs::create_directories(checkpoints_, error);
     if (error) throw IoError(concat("training: cannot make ", checkpoints_.string(), ": ", error.message()));
+    lock_.take(options_.folder);
     engine::remove_abandoned_files(options_.folder);
     engine::remove_abandoned_files(checkpoints_);
     if (options_.resume) load_newest();
@@ -152,6 +182,15 @@ class RunFolder {
     write_page();
   }
 
+  /// Notes an error as the end. What goes wrong here too must not hide it.
+  void end_with_error(const std::exception& error) noexcept {
+    try {
+      end(error.what(), options_.exit_code ? options_.exit_code(error) : 1);
+    } catch (const std::exception&) {
+      return;
+    }
+  }
+
  private:
   fs::path model_path() const { return options_.folder / "model.safetensors"; }
   void tell(const std::string& message) const {
@@ -177,8 +216,18 @@ class RunFolder {
                                  " can be used; train into another folder"));
   }
 
+  /// The report is a convenience: where it cannot be written the run goes on, and the user is told once.
   void write_page() {
     page_written_ = now_s();
+    try {
+      render_page();
+    } catch (const Error& e) {
+      if (!page_failed_) tell(concat("the report cannot be written: ", e.what()));
+      page_failed_ = true;
+    }
+  }
+
+  void render_page() {
     const TrainingConfig& config = trainer_.config();
     const TrainingPage& page = trainer_.set().training.front();
     Report report{
@@ -204,6 +253,8 @@ class RunFolder {
   std::unique_ptr<TensorBoardWriter> tensorboard_;
   std::vector<ReportGallery> inputs_, predictions_;
   double page_written_ = 0;
+  bool page_failed_ = false;
+  FolderLock lock_;
 };
 
 }  // namespace
@@ -240,8 +291,8 @@ TrainingEnd run_training(Trainer& trainer, const TrainingRunOptions& options, co
     const bool all_steps = trainer.steps_done() >= run.steps;
     folder.end(all_steps ? "all steps done" : "time limit", 0);
     return all_steps ? TrainingEnd::finished : TrainingEnd::time_limit;
-  } catch (const NumericError& e) {
-    folder.end(e.what(), 6);
+  } catch (const std::exception& e) {
+    folder.end_with_error(e);
     throw;
   }
 }

@@ -103,6 +103,32 @@ TEST_CASE("trainer: resumed at any step it goes on bit for bit, for one and two 
   }
 }
 
+TEST_CASE("trainer: a checkpoint made on other data is refused") {
+  const test::TemporaryFolder folder;
+  Trainer trainer = make_trainer(small_config());
+  trainer.save_checkpoint(folder / "a");
+  TrainingSet set = trainer.set();
+  set.training[1].image.at(5, 5) += 0.01F;
+  Trainer other(engine::Device::make({.threads = 2}), small_config(), std::move(set), trainer.info());
+  CHECK_THROWS_AS(other.load_checkpoint(folder / "a"), CheckpointError);
+}
+
+TEST_CASE("training run: a folder in use is refused, and an error is the log's last word") {
+  const test::TemporaryFolder folder;
+  Trainer first = make_trainer(small_config()), second = make_trainer(small_config());
+  const TrainingRunOptions options{
+      .folder = folder / "run", .version = "test", .exit_code = [](const std::exception&) { return 42; }};
+  const TrainingObserver observer{.on_step = [&](const StepRecord&, const Trainer&) {
+    CHECK_THROWS_AS(run_training(second, {.folder = folder / "run", .resume = true}, {}), ConfigError);
+    throw DataError("made up");
+  }};
+  CHECK_THROWS_AS(run_training(first, options, observer), DataError);
+  const auto end = read_training_log(folder / "run" / "log.jsonl").end;
+  REQUIRE(end);
+  CHECK(end->reason == "made up");
+  CHECK(end->exit_code == 42);
+}
+
 TEST_CASE("trainer: a checkpoint of another configuration is refused, a longer run is not") {
   const test::TemporaryFolder folder;
   Trainer trainer = make_trainer(small_config());
