@@ -132,7 +132,8 @@ void keep_inputs(const std::vector<fs::path>& inputs, const std::vector<std::vec
 /// Result files of each input. Throws ConfigError where two inputs would write the same file.
 std::vector<std::vector<fs::path>> result_files(const std::vector<fs::path>& inputs, const InferOptions& options,
                                                 const SegmentationOptions& segmentation) {
-  if (inputs.size() == 1 && segmentation.outputs.size() == 1 && !fs::is_directory(options.output)) {
+  const bool is_folder = options.output.ends_with('/') || fs::is_directory(options.output);
+  if (inputs.size() == 1 && segmentation.outputs.size() == 1 && !is_folder) {
     return {{options.output}};
   }
   std::vector<std::vector<fs::path>> files;
