@@ -20,7 +20,7 @@ struct TrainingObserver {
 struct TrainingRunOptions {
   std::filesystem::path folder;  // made where missing
   bool resume = false;
-  std::string version;  // of the program, for the log
+  std::string version;                                    // of the program, for the log
   std::function<int(const std::exception&)> exit_code{};  // that the program ends with after an error, for the log
 };
 
@@ -31,9 +31,9 @@ enum class TrainingEnd : uint8_t { finished, time_limit, early_stop, stopped };
 /// checkpoints/ckpt-STEP.safetensors (the last three) and model.safetensors (the best on validation; the latest where
 /// there are no validation pages).
 ///
-/// One process at a time may use a folder; a second one is told so. With `resume` it goes on from the newest checkpoint that can be loaded; without, a folder that holds a run is an
-/// error. Throws ConfigError, CheckpointError, IoError, NumericError; the last checkpoint stays usable whatever
-/// happens.
+/// One process at a time may use a folder; a second one is told so. With `resume` it goes on from the newest checkpoint
+/// that can be loaded; without, a folder that holds a run is an error. Throws ConfigError, CheckpointError, IoError,
+/// NumericError; the last checkpoint stays usable whatever happens.
 TrainingEnd run_training(Trainer& trainer, const TrainingRunOptions& options, const TrainingObserver& observer);
 
 }  // namespace unet
