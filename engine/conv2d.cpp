@@ -18,6 +18,7 @@ Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOp
   const auto& device = x.device();
   const Shape out{x.shape().n(), x.shape().h() - w.shape().h() + 1, x.shape().w() - w.shape().w() + 1, w.shape().n()};
   const Tensor y = empty_image(device, out, options.wide_output ? DTypeOf<A>::value : DTypeOf<T>::value);
+  // A training step uses a packed filter once: only inference keeps it.
   kernels::run(device->context(), kernels::Conv2d<T>{.x = x.view<T>(),
                                                      .x2 = cropped<T>(options.x2, x),
                                                      .w = w.view<A>(),
@@ -25,7 +26,7 @@ Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOp
                                                      .y = options.wide_output ? View<T>{} : y.mutable_view<T>(),
                                                      .y_wide = options.wide_output ? y.mutable_view<A>() : View<A>{},
                                                      .relu = options.relu,
-                                                     .cache = &w.filter_cache()});
+                                                     .cache = device->recording() ? nullptr : &w.filter_cache()});
   return y;
 }
 
@@ -50,8 +51,7 @@ std::vector<Gradient> gradients(const Tensor& x, const Tensor& x2, const Tensor&
                                                              .dx = dx ? dx.mutable_view<T>() : View<T>{},
                                                              .dx2 = dx2 ? dx2.mutable_view<T>() : View<T>{},
                                                              .dw = dw ? dw.mutable_view<A>() : View<A>{},
-                                                             .db = db ? db.mutable_view<A>() : View<A>{},
-                                                             .cache = &w.filter_cache()});
+                                                             .db = db ? db.mutable_view<A>() : View<A>{}});
   Gradient skip(dx2);
   if (dx2) {
     skip.top = (x2.shape().h() - x.shape().h()) / 2;

@@ -11,12 +11,14 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& b, bool 
     const auto& device = x.device();
     const Tensor y =
         empty_image(device, Shape{x.shape().n(), 2 * x.shape().h(), 2 * x.shape().w(), w.shape().n()}, x.dtype());
-    kernels::run(device->context(), kernels::ConvTranspose2d<T>{.x = x.view<T>(),
-                                                                .w = w.view<A>(),
-                                                                .b = b ? b.view<A>() : View<const A>{},
-                                                                .y = y.mutable_view<T>(),
-                                                                .relu = relu,
-                                                                .cache = &w.filter_cache()});
+    // A training step uses a packed filter once: only inference keeps it.
+    kernels::run(device->context(),
+                 kernels::ConvTranspose2d<T>{.x = x.view<T>(),
+                                             .w = w.view<A>(),
+                                             .b = b ? b.view<A>() : View<const A>{},
+                                             .y = y.mutable_view<T>(),
+                                             .relu = relu,
+                                             .cache = device->recording() ? nullptr : &w.filter_cache()});
     const Tensor mask = relu ? y.detach() : Tensor{};
     record(y, {x, w, b}, [=](const Tensor& dy) -> std::vector<Gradient> {
       const auto empty_like = [&](const Tensor& t) {
@@ -29,8 +31,7 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& b, bool 
                                                                           .dy = dy.mutable_view<T>(),
                                                                           .dx = dx ? dx.mutable_view<T>() : View<T>{},
                                                                           .dw = dw ? dw.mutable_view<A>() : View<A>{},
-                                                                          .db = db ? db.mutable_view<A>() : View<A>{},
-                                                                          .cache = &w.filter_cache()});
+                                                                          .db = db ? db.mutable_view<A>() : View<A>{}});
       return {dx, dw, db};
     });
     return y;

@@ -11,7 +11,8 @@ namespace unet::kernels {
 /// x2 is the skip connection already cropped (View::crop). Products of T are summed in Accumulate<T> or wider; the
 /// filter is rounded to T first. Deterministic for a given number of threads; in ConvolutionMode::direct an output
 /// value depends only on its own inputs, not on its position or the image size.
-/// Outputs must not alias inputs. Throws ShapeError. Source: Ronneberger et al. 2015, section 2.
+/// Outputs must not alias inputs. Without ReLU a NaN sum stays NaN; with it, it may become 0. Throws ShapeError.
+/// Source: Ronneberger et al. 2015, section 2.
 template <class T>
 struct Conv2d {
   using Element = T;
@@ -24,7 +25,7 @@ struct Conv2d {
   View<T> y;                    // [N,H-R+1,W-S+1,K]; empty where y_wide is given
   View<Accumulate<T>> y_wide;   // [N,H-R+1,W-S+1,K] unrounded result; empty where y is given
   bool relu = false;
-  FilterCache* cache = nullptr;  // packed forms of w, or null
+  FilterCache* cache = nullptr;  // keeps packed forms of w for later calls; null where w changes after each (training)
 
   void check() const;
 };

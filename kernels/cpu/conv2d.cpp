@@ -131,16 +131,13 @@ void backward_filter(const Context& context, const Conv2dBackward<T>& o, const V
 //
 // ConvolutionMode::fast takes the own Winograd convolution (f32, 3x3, blocked images), by shape alone, so that the same
 // program gives the same bits everywhere. It was faster than oneDNN's direct and Winograd ones at every layer of the
-// U-Net of width 64 on tiles of 572 px. Where an image has few 4x4 tiles its transformed filter, four times the size of
-// the filter, is read for little work: then direct sums are faster, with a filter transformed anew in each call (1024
-// to 1024 channels, gradient of 12x12 px: 23 ms, direct 14; 512 channels, 18x18 px: 6.6 ms, direct 7.4; one Zen 5 core)
-// and with a kept one (width 16, tiles of 188 px: whole network 1.33 ms, 1.23 ms with the two lowest levels direct).
-constexpr int64_t kMinTiles = 20, kMinTilesKeptFilter = 10;
+// U-Net of width 64, at tiles from 188 to 572 px, but where an image has few 4x4 tiles: there transforming the filter
+// costs more than Winograd saves. In milliseconds on one Zen 5 core, Winograd and direct, 1024 to 1024 channels:
+// forward, 9 tiles, filter kept from the call before: 7.1 and 12.0; 1 tile: 5.2 and 4.5;
+// gradient, 9 tiles, filter not kept: 23 and 14; 25 tiles, 512 channels: 6.6 and 7.4.
+constexpr int64_t kMinTilesForward = 5, kMinTilesBackward = 20;
 
-bool pays(const View<const float>& output, const FilterCache* cache) {
-  const int64_t tiles = output.n * ceil_div(output.h, 4) * ceil_div(output.w, 4);
-  return tiles >= (cache != nullptr ? kMinTilesKeptFilter : kMinTiles);
-}
+int64_t tiles_of(const View<const float>& output) { return output.n * ceil_div(output.h, 4) * ceil_div(output.w, 4); }
 
 // A filter transformed for a Winograd pass, from the cache; null where the pass had better transform it itself.
 template <class Operation, class Pack>
@@ -154,7 +151,7 @@ const float* winograd_filter(const Context& context, const Operation& o, Convolu
 // True where it computed the operation.
 bool forward_winograd(const Context& context, const Conv2d<float>& o) {
   if (context.convolution != ConvolutionMode::fast || !winograd::supports(o)) return false;
-  if (!pays(o.y ? o.y : o.y_wide, o.cache)) return false;
+  if (tiles_of(o.y ? o.y : o.y_wide) < kMinTilesForward) return false;
   winograd::forward(context, o, winograd_filter(context, o, ConvolutionPass::forward, winograd::pack_forward));
   return true;
 }
@@ -162,7 +159,7 @@ bool forward_winograd(const Context& context, const Conv2d<float>& o) {
 // Computes, and strikes off, the outputs that Winograd is good for. o.dy holds g.
 void backward_winograd(const Context& context, Conv2dBackward<float>& o) {
   if (context.convolution != ConvolutionMode::fast || !winograd::supports(o)) return;
-  if ((o.dx || o.dx2) && pays(o.x, o.cache)) {
+  if ((o.dx || o.dx2) && tiles_of(o.x) >= kMinTilesBackward) {
     const float* packed = winograd_filter(context, o, ConvolutionPass::backward_data, winograd::pack_backward_data);
     winograd::backward_data(context, o, packed);
     o.dx = o.dx2 = {};

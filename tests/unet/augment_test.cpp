@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "tests/catch.h"
 #include "unet/random.h"
@@ -204,6 +205,28 @@ TEST_CASE("a sample is a function of seed and number, every page and ignored pix
   const Sample one = draw_sample(pages, config, 3);
   config.run.seed = 99;
   CHECK(draw_sample(pages, config, 3).image.data != one.image.data);
+}
+
+TEST_CASE("the paper's sample is that of SciPy") {
+  // benchmarks/peers/augment_scipy.py (SciPy 1.17.1): random numbers, spline, curve and interpolation written a second
+  // time. Positions in float move a sum of many values by less than 1e-6 of it.
+  TrainingPage page{.image = Image(512, 512), .classes = LabelMap(512, 512), .weights = Image(512, 512)};
+  for (int64_t y = 0; y < 512; ++y) {
+    for (int64_t x = 0; x < 512; ++x) {
+      const double wave =
+          0.5 + 0.25 * std::sin(static_cast<double>(y) / 7) + 0.25 * std::cos(static_cast<double>(x) / 11);
+      page.image.at(y, x) = static_cast<float>(wave);
+      page.classes.at(y, x) = wave > 0.5 ? 1 : 0;
+      page.weights.at(y, x) = static_cast<float>(1 + 10 * wave * wave);
+    }
+  }
+  const Sample sample = draw_sample({page}, TrainingConfig(), 0);
+  REQUIRE(sample.image.pixels() == 572 * 572);
+  REQUIRE(sample.labels.pixels() == 388 * 388);
+  const auto sum = [](const auto& values) { return std::accumulate(values.begin(), values.end(), 0.0); };
+  CHECK(sum(sample.image.data) == Approx(161786.704).epsilon(1e-6));
+  CHECK(std::abs(sum(sample.labels.data) - 76654) <= 2);  // a pixel on a boundary may fall to either side
+  CHECK(sum(sample.weights.data) == Approx(627831.358).epsilon(1e-6));
 }
 
 }  // namespace unet
