@@ -147,6 +147,31 @@ TEST_CASE("flips mirror the tile in both directions, independently") {
   for (const int count : seen) CHECK(count > 8);
 }
 
+TEST_CASE("rotations and flips together keep lengths and right angles") {
+  const std::vector<TrainingPage> pages{coordinate_page(4000, 4000)};
+  TrainingConfig config = still();
+  config.augmentation.rotation = config.augmentation.flips = true;
+  int reflections = 0, checked = 0;
+  for (int64_t index = 0; index < 40; ++index) {
+    const Image image = draw_sample(pages, config, index).image;
+    const auto step = [&](int64_t y, int64_t x, int64_t c) {  // from the tile's first pixel to another corner
+      return static_cast<double>(image.at(y, x, c) - image.at(0, 0, c)) / (kSide - 1);
+    };
+    const float y = image.at(0, 0, 0), x = image.at(0, 0, 1);
+    if (y < 100 || y > 3900 || x < 100 || x > 3900) continue;  // mirrored
+    const double yy = step(kSide - 1, 0, 0), xy = step(kSide - 1, 0, 1);
+    const double yx = step(0, kSide - 1, 0), xx = step(0, kSide - 1, 1);
+    CAPTURE(index, yy, yx, xy, xx);
+    REQUIRE(yy * yy + xy * xy == Approx(1).epsilon(1e-4));
+    REQUIRE(yx * yx + xx * xx == Approx(1).epsilon(1e-4));
+    REQUIRE(yy * yx + xy * xx == Approx(0).margin(1e-4));
+    reflections += yy * xx < yx * xy;
+    ++checked;
+  }
+  CHECK(reflections > 8);
+  CHECK(reflections < checked - 8);
+}
+
 TEST_CASE("the elastic field moves pixels by its displacement") {
   const std::vector<TrainingPage> pages{coordinate_page(3000, 3000)};
   TrainingConfig config = still();
