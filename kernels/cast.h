@@ -22,6 +22,12 @@ template <class From, class To>
 void execute(Reference target, const Context& context, const Cast<From, To>&);
 template <class From, class To>
 void execute(Cpu target, const Context& context, const Cast<From, To>&);
+template <class From, class To>
+void execute(Cuda target, const Context& context, const Cast<From, To>&);
+template <class From, class To>
+void execute(Emulated target, const Context& context, const Cast<From, To>&);
+template <class From, class To>
+void execute(Cudnn target, const Context& context, const Cast<From, To>&);
 
 // The pairs that exist: on every target, and where double takes part, on the reference target alone.
 #define UNET_FOR_EACH_CAST(Do)                                                                          \

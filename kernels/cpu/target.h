@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "kernels/context.h"
+#include "kernels/host_state.h"
 
 namespace unet::kernels::cpu {
 
@@ -58,7 +59,7 @@ class CompiledConvolution {
   virtual void execute(const Operands& operands) const = 0;
 };
 
-class State final : public TargetState {
+class State final : public HostState {
  public:
   State();
   ~State() override;
