@@ -16,7 +16,7 @@ struct Reduce {
 
   View<const T> x;  // [N,H,W,C]
   Reduction reduction = Reduction::sum;
-  double* result = nullptr;
+  double* result = nullptr;  // [1], in the target's memory
 
   void check() const;
 };

@@ -73,7 +73,7 @@ template <class T>
 void execute(Cpu, const Context& context, const Dropout<T>& op) {
   const auto& x = op.x;
   const auto& y = op.y;
-  const Mask mask{.key = op.key,
+  const Mask mask{.key = op.key_now(),
                   .threshold = static_cast<uint32_t>(std::ceil(op.p * 0x1p24)),
                   .scale = static_cast<float>(1 / (1 - op.p))};
   cpu::for_each_row(context, cpu::Rows(y, x), y.size(), [&](const cpu::Row& row) {

@@ -6,9 +6,10 @@ namespace unet::kernels {
 
 template <class T>
 void execute(Reference, const Context&, const Dropout<T>& op) {
+  const PhiloxKey key = op.key_now();
   uint64_t i = 0;
   reference::for_each_element(op.y, [&](auto... at) {
-    const bool keep = uniform(philox(op.key, i / 4).word[i % 4]) >= op.p;
+    const bool keep = uniform(philox(key, i / 4).word[i % 4]) >= op.p;
     op.y(at...) = keep ? static_cast<T>(op.x(at...) / (1 - op.p)) : T(0);
     ++i;
   });

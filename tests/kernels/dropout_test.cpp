@@ -77,6 +77,19 @@ TEST_CASE("dropout: drops the share it is asked to, and another one at every ste
   REQUIRE(std::abs(agreeing - 80000) < 1000);  // 5 standard deviations of 200
 }
 
+TEST_CASE("dropout: a step kept in memory is the key's") {
+  const Shape shape{1, 3, 7, 17};
+  const Values x = integers(shape, 1, 1, 9);
+  const uint32_t step = kKey.step;
+  PhiloxKey key = kKey;
+  key.step = 5;
+  for (const Target target : {Target::reference, Target::cpu}) {
+    const Buffer<float> x_buffer(Storage::nhwc, shape, x), y_buffer(Storage::nhwc, shape);
+    Runner{target}(Dropout<float>{.x = x_buffer, .y = y_buffer, .p = 0.5, .key = key, .step = &step});
+    require_equal(y_buffer.values(), dropped(x, 0.5));
+  }
+}
+
 TEST_CASE("dropout: a dropped NaN is gone") {
   const Shape shape{1, 1, 1, 64};
   const Buffer<float> x(Storage::nhwc, shape, Values(64, std::numeric_limits<double>::quiet_NaN()));
