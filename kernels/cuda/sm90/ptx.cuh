@@ -23,7 +23,8 @@ namespace unet::kernels::gpu {
 /// A tensor in global memory and the box that one TMA instruction copies, innermost dimension first.
 struct TensorMapShape {
   const void* base;    // aligned to 16 bytes
-  int element_bytes;   // 2: bf16; 4: f32, rounded to tf32 by loads
+  int element_bytes;   // 2: bf16; 4: f32
+  bool tf32;           // loads round f32 to tf32, to nearest even
   int rank;            // 1..5
   uint64_t size[5];    // elements
   uint64_t stride[5];  // bytes, multiples of 16 from [1] on; [0] is not used
@@ -35,7 +36,7 @@ struct TensorMapShape {
 using TensorMap = emulated::TensorMap;
 /// Loads give zero outside of the tensor, stores leave out what lies outside; coordinates may be negative.
 inline TensorMap make_tensor_map(const TensorMapShape& s) {
-  return emulated::make_tensor_map(s.base, s.element_bytes, s.rank, s.size, s.stride, s.box, /*swizzle_bytes=*/128);
+  return emulated::make_tensor_map(s.base, s.element_bytes, s.tf32, s.rank, s.size, s.stride, s.box, /*swizzle_bytes=*/128);
 }
 UNET_MODEL void mbarrier_init(uint64_t* barrier, unsigned arrivals, UNET_SITE) { emulated::mbarrier_init(barrier, arrivals, site); }
 UNET_MODEL void mbarrier_init_fence() { emulated::mbarrier_init_fence(); }
@@ -79,13 +80,14 @@ inline TensorMap make_tensor_map(const TensorMapShape& s) {
     }
     return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
   }();
+  const CUtensorMapDataType type = s.element_bytes == 2 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+                                   : s.tf32             ? CU_TENSOR_MAP_DATA_TYPE_TFLOAT32
+                                                        : CU_TENSOR_MAP_DATA_TYPE_FLOAT32;
   TensorMap map;
   const cuuint32_t steps[5] = {1, 1, 1, 1, 1};
-  const CUresult result =
-      encode(&map, s.element_bytes == 2 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_TFLOAT32,
-             static_cast<cuuint32_t>(s.rank), const_cast<void*>(s.base), s.size, s.stride + 1, s.box, steps,
-             CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult result = encode(&map, type, static_cast<cuuint32_t>(s.rank), const_cast<void*>(s.base), s.size,
+                                 s.stride + 1, s.box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                                 CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) {
     throw DeviceError(concat("tensor maps: the driver refuses ", s.size[0], " x ", s.size[1], " x .. elements of ",
                              s.element_bytes, " bytes in boxes of ", s.box[0], " x ", s.box[1], " x .. (error ",
