@@ -22,7 +22,6 @@ ParameterList Adam::state() const {
 
 void Adam::step(double lr, double gradient_scale) {
   if (parameters_.empty()) return;
-  ++steps_;
   const auto update = [&]<class T>() {
     std::vector<kernels::AdamParameter<T>> list;
     for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -37,7 +36,7 @@ void Adam::step(double lr, double gradient_scale) {
                       .decay_factor = p.decay_factor});
     }
     kernels::run(parameters_[0].value.device()->context(), kernels::Adam<T>{.parameters = list,
-                                                                            .step = steps_,
+                                                                            .step = steps_ + 1,
                                                                             .lr = lr,
                                                                             .beta1 = options_.beta1,
                                                                             .beta2 = options_.beta2,
@@ -47,6 +46,7 @@ void Adam::step(double lr, double gradient_scale) {
   };
   parameters_[0].value.dtype() == DType::f64 ? update.template operator()<double>()
                                              : update.template operator()<float>();
+  ++steps_;
 }
 
 }  // namespace unet::engine

@@ -3,8 +3,6 @@
 #include <map>
 
 #include "kernels/add.h"
-#include "kernels/cast.h"
-#include "kernels/fill.h"
 
 namespace unet::engine {
 namespace {
@@ -63,13 +61,9 @@ void backward(const Tensor& loss, double scale) {
   }
   if (!loss.node()) throw Error("backward: the loss was computed from no tensor that requires a gradient");
 
-  const Tensor one = Tensor::empty(loss.device(), loss.shape(), loss.dtype());
-  dispatch_float("backward", loss.dtype(), [&]<class T>() {
-    kernels::run(loss.device()->context(),
-                 kernels::Fill<T>{.y = one.mutable_view<T>(), .value = static_cast<T>(static_cast<float>(scale))});
-  });
+  const Tensor upstream = Tensor::scalar(loss.device(), scale, loss.dtype());
   std::map<int64_t, std::shared_ptr<Node>> ready{{loss.node()->id, loss.node()}};
-  loss.node()->pending.emplace_back(one);
+  loss.node()->pending.emplace_back(upstream);
 
   // The newest node has all its gradients: every consumer of its output is newer and was visited.
   while (!ready.empty()) {

@@ -12,17 +12,25 @@ int available_cores() {
   return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-}  // namespace
-
-Device::Device(const DeviceOptions& options) {
+kernels::Context make_context(const DeviceOptions& options) {
   if (options.threads < 0 || options.threads > 1024) {
     throw ConfigError(concat("device: threads: expected 0 (all cores) to 1024, got ", options.threads));
   }
-  context_.target = options.target;
-  context_.threads = options.threads == 0 ? available_cores() : options.threads;
-  context_.convolution = options.convolution;
+  if (options.tf32 && (options.target == kernels::Target::cpu || options.target == kernels::Target::reference)) {
+    throw ConfigError(concat("device: precision tf32 is computed on NVIDIA GPUs, not on target ",
+                             name_of(options.target), "; use f32 or bf16"));
+  }
+  return {.target = options.target,
+          .threads = options.threads == 0 ? available_cores() : options.threads,
+          .convolution = options.convolution,
+          .tf32 = options.tf32,
+          .state = kernels::make_target_state(options.target)};
+}
+
+}  // namespace
+
+Device::Device(const DeviceOptions& options) : context_(make_context(options)), arena_(context_.state) {
   context_.workspace = &arena_;
-  context_.state = kernels::make_target_state(options.target);
   arena_.set_limit(options.memory_limit_bytes);
 }
 

@@ -12,6 +12,7 @@ struct DeviceOptions {
   kernels::Target target = kernels::Target::cpu;
   int threads = 0;  // 0: all cores this process may use
   kernels::ConvolutionMode convolution = kernels::ConvolutionMode::fast;
+  bool tf32 = false;              // convolutions of f32 with factors rounded to tf32; on GPUs only
   size_t memory_limit_bytes = 0;  // 0: no limit
 };
 
@@ -24,6 +25,7 @@ class Device {
   const kernels::Context& context() const { return context_; }
   Arena& arena() { return arena_; }
   kernels::Target target() const { return context_.target; }
+  kernels::TargetState& state() const { return *context_.state; }
   void set_convolution(kernels::ConvolutionMode mode) { context_.convolution = mode; }
 
   /// False inside a NoGrad scope: operations then record nothing and activations are freed at once.
@@ -35,8 +37,8 @@ class Device {
   friend class NoGrad;
   explicit Device(const DeviceOptions& options);
 
-  Arena arena_;
   kernels::Context context_;
+  Arena arena_;
   bool recording_ = true;
   int64_t node_id_ = 0;
 };

@@ -5,16 +5,24 @@
 
 namespace unet::engine {
 
-Tensor dropout(const Tensor& x, double p, const kernels::PhiloxKey& key) {
+namespace {
+
+template <class T>
+void run(const Tensor& x, const Tensor& y, double p, const kernels::PhiloxKey& key, const Tensor& step) {
+  kernels::Dropout<T> operation{.x = x.view<T>(), .y = y.mutable_view<T>(), .p = p, .key = key};
+  if (step) operation.step = reinterpret_cast<const uint32_t*>(step.view<int32_t>().data);
+  kernels::run(x.device()->context(), operation);
+}
+
+}  // namespace
+
+Tensor dropout(const Tensor& x, double p, const kernels::PhiloxKey& key, const Tensor& step) {
   if (p == 0) return x;
   return dispatch_float("dropout", x.dtype(), [&]<class T>() {
-    const auto& device = x.device();
-    const Tensor y = Tensor::empty(device, x.shape(), x.dtype(), x.layout());
-    kernels::run(device->context(),
-                 kernels::Dropout<T>{.x = x.view<T>(), .y = y.mutable_view<T>(), .p = p, .key = key});
+    const Tensor y = Tensor::empty(x.device(), x.shape(), x.dtype(), x.layout());
+    run<T>(x, y, p, key, step);
     record(y, {x}, [=](const Tensor& dy) -> std::vector<Gradient> {
-      kernels::run(device->context(),
-                   kernels::Dropout<T>{.x = dy.view<T>(), .y = dy.mutable_view<T>(), .p = p, .key = key});
+      run<T>(dy, dy, p, key, step);
       return {dy};
     });
     return y;

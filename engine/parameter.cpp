@@ -1,6 +1,7 @@
 #include "engine/parameter.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "kernels/reduce.h"
 
@@ -16,20 +17,31 @@ void clear_gradients(const ParameterList& parameters) {
   for (const Parameter& p : parameters) p.value.set_grad({});
 }
 
-double gradient_norm(const ParameterList& parameters) {
-  double squares = 0;
+namespace {
+
+/// *result = the reduction of t, on the device.
+void reduce(const Tensor& t, kernels::Reduction reduction, double* result) {
+  dispatch_float("reduce", t.dtype(), [&]<class T>() {
+    kernels::run(t.device()->context(), kernels::Reduce<T>{.x = t.view<T>(), .reduction = reduction, .result = result});
+  });
+}
+
+}  // namespace
+
+StepStatistics::StepStatistics(const Tensor& loss, const ParameterList& parameters) {
+  std::vector<Tensor> gradients;
   for (const Parameter& p : parameters) {
-    const Tensor g = p.value.grad();
-    if (!g) continue;
-    double one = 0;
-    dispatch_float("gradient_norm", g.dtype(), [&]<class T>() {
-      kernels::run(
-          g.device()->context(),
-          kernels::Reduce<T>{.x = g.view<T>(), .reduction = kernels::Reduction::sum_of_squares, .result = &one});
-    });
-    squares += one;
+    if (const Tensor g = p.value.grad()) gradients.push_back(g);
   }
-  return std::sqrt(squares);
+  values_ = Tensor::empty(loss.device(), Shape{static_cast<int64_t>(1 + gradients.size())}, DType::f64);
+  double* result = values_.mutable_view<double>().data;
+  reduce(loss, kernels::Reduction::sum, result++);
+  for (const Tensor& g : gradients) reduce(g, kernels::Reduction::sum_of_squares, result++);
+}
+
+StepStatistics::Values StepStatistics::read() const {
+  const std::vector<double> values = values_.values<double>();
+  return {.loss = values[0], .gradient_norm = std::sqrt(std::accumulate(values.begin() + 1, values.end(), 0.0))};
 }
 
 }  // namespace unet::engine

@@ -20,7 +20,21 @@ using ParameterList = std::vector<Parameter>;
 int64_t count_elements(const ParameterList& parameters);
 /// Drops all gradients.
 void clear_gradients(const ParameterList& parameters);
-/// Euclidean norm over all gradients, in double and a fixed order; NaN or infinity where a gradient is not finite.
-double gradient_norm(const ParameterList& parameters);
+/// The loss of a training step and the Euclidean norm over all its gradients, in double and a fixed order, computed on
+/// the device and read back together. The norm is NaN or infinity where a gradient is not finite.
+class StepStatistics {
+ public:
+  /// Queues the computation: the values are those of this moment. `loss` has one element.
+  StepStatistics(const Tensor& loss, const ParameterList& parameters);
+
+  struct Values {
+    double loss = 0, gradient_norm = 0;
+  };
+  /// Waits for the device.
+  Values read() const;
+
+ private:
+  Tensor values_;  // [1 + gradients]: loss, then sums of squares
+};
 
 }  // namespace unet::engine

@@ -18,7 +18,6 @@ ParameterList Sgd::state() const {
 
 void Sgd::step(double lr, double gradient_scale) {
   if (parameters_.empty()) return;
-  ++steps_;
   const auto update = [&]<class T>() {
     std::vector<kernels::SgdParameter<T>> list;
     for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -39,6 +38,7 @@ void Sgd::step(double lr, double gradient_scale) {
   };
   parameters_[0].value.dtype() == DType::f64 ? update.template operator()<double>()
                                              : update.template operator()<float>();
+  ++steps_;
 }
 
 }  // namespace unet::engine

@@ -1,7 +1,8 @@
 #include "engine/tensor.h"
 
+#include <optional>
+
 #include "engine/autograd.h"
-#include "kernels/cast.h"
 #include "kernels/fill.h"
 
 namespace unet::engine {
@@ -41,12 +42,14 @@ class Storage {
   Storage& operator=(const Storage&) = delete;
   const std::shared_ptr<Device>& device() const { return device_; }
   void* data() const { return data_; }
-  kernels::FilterCache& filter_cache() { return filter_cache_; }
+
+  // Derived from the values; here, since detached tensors write to the same ones.
+  kernels::FilterCache filter_cache;
+  std::optional<double> known;  // the value of a scalar, where the host has set it
 
  private:
   std::shared_ptr<Device> device_;
   void* data_;
-  kernels::FilterCache filter_cache_;  // here, since detached tensors write to the same values
 };
 
 int64_t stored_elements(const Shape& s, Layout layout) {
@@ -74,7 +77,7 @@ const Shape& Tensor::shape() const { return body().shape; }
 DType Tensor::dtype() const { return body().dtype; }
 Layout Tensor::layout() const { return body().layout; }
 const std::shared_ptr<Device>& Tensor::device() const { return body().storage->device(); }
-kernels::FilterCache& Tensor::filter_cache() const { return body().storage->filter_cache(); }
+kernels::FilterCache& Tensor::filter_cache() const { return body().storage->filter_cache; }
 bool Tensor::requires_grad() const { return body_ && body_->requires_grad; }
 Tensor Tensor::grad() const { return body().grad; }
 const std::shared_ptr<Node>& Tensor::node() const { return body().node; }
@@ -91,6 +94,12 @@ const void* Tensor::data_of(DType expected) const {
     throw TypeError(concat("tensor: expected ", name_of(expected), ", got ", name_of(body().dtype)));
   }
   return body().storage->data();
+}
+
+void Tensor::forget_derived() const {
+  Storage& storage = *body().storage;
+  storage.filter_cache.reset();
+  storage.known.reset();
 }
 
 Tensor Tensor::empty(const std::shared_ptr<Device>& device, const Shape& shape, DType dtype, Layout layout) {
@@ -110,82 +119,118 @@ Tensor empty_image(const std::shared_ptr<Device>& device, const Shape& shape, DT
 
 Tensor Tensor::zeros(const std::shared_ptr<Device>& device, const Shape& shape, DType dtype, Layout layout) {
   Tensor t = empty(device, shape, dtype, layout);
-  const auto fill = [&]<class T>() {
+  dispatch_any(dtype, [&]<class T>() {
     kernels::run(device->context(), kernels::Fill<T>{.y = t.mutable_view<T>(), .value = T(0)});
-  };
-  if (dtype == DType::u8) {
-    fill.template operator()<uint8_t>();
-  } else if (dtype == DType::i32) {
-    fill.template operator()<int32_t>();
-  } else {
-    dispatch_float("zeros", dtype, fill);
-  }
+  });
   return t;
 }
 
 namespace {
 
-/// f(element, i) for every element, i counting in NHWC order.
-template <class T, class F>
-void for_each_nhwc(const View<T>& v, F f) {
-  if (v.is_nhwc() && v.is_dense()) {
-    for (size_t i = 0; i < static_cast<size_t>(v.size()); ++i) f(v.data[i], i);
-    return;
-  }
+/// f(place, i) for every element, i counting in NHWC order, place in the order of memory.
+template <class F>
+void for_each_place(const Tensor& t, F f) {
+  const Shape& s = t.shape();
+  const auto view = t.layout() == Layout::blocked ? View<const char>::blocked(nullptr, s.n(), s.h(), s.w(), s.c())
+                                                  : View<const char>::nhwc(nullptr, s.n(), s.h(), s.w(), s.c());
   size_t i = 0;
-  for (int64_t n = 0; n < v.n; ++n)
-    for (int64_t h = 0; h < v.h; ++h)
-      for (int64_t w = 0; w < v.w; ++w)
-        for (int64_t c = 0; c < v.c; ++c) f(v(n, h, w, c), i++);
+  for (int64_t n = 0; n < view.n; ++n)
+    for (int64_t h = 0; h < view.h; ++h)
+      for (int64_t w = 0; w < view.w; ++w)
+        for (int64_t c = 0; c < view.c; ++c) f(static_cast<size_t>(view.offset(n, h, w, c)), i++);
 }
 
-template <class T, class U>
-void copy_values(const Tensor& to, std::span<const U> values) {
-  if (static_cast<int64_t>(values.size()) != to.shape().elements()) {
-    throw ShapeError(concat("tensor: expected ", to.shape().elements(), " values for shape ", to.shape().text(),
-                            ", got ", values.size()));
-  }
-  const auto y = to.mutable_view<T>();
-  for_each_nhwc(y, [&](T& element, size_t i) { element = static_cast<T>(values[i]); });
-}
-
-template <class T, class U>
-std::vector<U> read_values(const Tensor& from) {
-  const auto x = from.view<T>();
-  std::vector<U> out(static_cast<size_t>(x.size()));
-  for_each_nhwc(x, [&](const T& element, size_t i) { out[i] = static_cast<U>(element); });
+template <class To, class From>
+std::vector<To> converted(std::span<const From> values) {
+  std::vector<To> out(values.size());
+  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<To>(values[i]);
   return out;
 }
 
 template <class U>
 std::vector<U> read_any(const Tensor& t) {
-  if (t.dtype() == DType::u8) return read_values<uint8_t, U>(t);
-  if (t.dtype() == DType::i32) return read_values<int32_t, U>(t);
-  return dispatch_float("tensor", t.dtype(), [&]<class T>() { return read_values<T, U>(t); });
+  return dispatch_any(t.dtype(), [&]<class T>() {
+    std::vector<T> values = t.values<T>();
+    if constexpr (std::is_same_v<T, U>) {
+      return values;
+    } else {
+      return converted<U>(std::span<const T>(values));
+    }
+  });
 }
 
 }  // namespace
 
+template <class T>
+std::vector<T> Tensor::values() const {
+  const T* data = view<T>().data;
+  std::vector<T> stored(static_cast<size_t>(stored_elements(shape(), layout())));
+  device()->state().download(stored.data(), data, stored.size() * sizeof(T));
+  if (layout() == Layout::nhwc) return stored;
+  std::vector<T> out(static_cast<size_t>(shape().elements()));
+  for_each_place(*this, [&](size_t place, size_t i) { out[i] = stored[place]; });
+  return out;
+}
+
+template <class T>
+void Tensor::set_values(std::span<const T> values) const {
+  T* data = mutable_view<T>().data;
+  if (static_cast<int64_t>(values.size()) != shape().elements()) {
+    throw ShapeError(
+        concat("tensor: expected ", shape().elements(), " values for shape ", shape().text(), ", got ", values.size()));
+  }
+  if (layout() == Layout::nhwc) return device()->state().upload(data, values.data(), values.size_bytes());
+  std::vector<T> stored(static_cast<size_t>(stored_elements(shape(), layout())), T(0));
+  for_each_place(*this, [&](size_t place, size_t i) { stored[place] = values[i]; });
+  device()->state().upload(data, stored.data(), stored.size() * sizeof(T));
+}
+
+#define UNET_INSTANTIATE(T)                          \
+  template std::vector<T> Tensor::values<T>() const; \
+  template void Tensor::set_values<T>(std::span<const T>) const;
+UNET_INSTANTIATE(float)
+UNET_INSTANTIATE(bf16)
+UNET_INSTANTIATE(double)
+UNET_INSTANTIATE(uint8_t)
+UNET_INSTANTIATE(int32_t)
+#undef UNET_INSTANTIATE
+
 void Tensor::assign(std::span<const float> values) const {
-  dispatch_float("tensor", dtype(), [&]<class T>() { copy_values<T>(*this, values); });
+  dispatch_float("tensor", dtype(), [&]<class T>() {
+    if constexpr (std::is_same_v<T, float>) {
+      set_values(values);
+    } else {
+      set_values<T>(converted<T>(values));
+    }
+  });
 }
 
 Tensor Tensor::from(const std::shared_ptr<Device>& device, const Shape& shape, std::span<const float> values,
                     DType dtype) {
-  Tensor t = zeros(device, shape, dtype);
+  Tensor t = empty(device, shape, dtype);
   t.assign(values);
   return t;
 }
 
 Tensor Tensor::from(const std::shared_ptr<Device>& device, const Shape& shape, std::span<const double> values) {
   Tensor t = empty(device, shape, DType::f64);
-  copy_values<double>(t, values);
+  t.set_values(values);
   return t;
 }
 
 Tensor Tensor::from(const std::shared_ptr<Device>& device, const Shape& shape, std::span<const int32_t> values) {
   Tensor t = empty(device, shape, DType::i32);
-  copy_values<int32_t>(t, values);
+  t.set_values(values);
+  return t;
+}
+
+Tensor Tensor::scalar(const std::shared_ptr<Device>& device, double value, DType dtype) {
+  Tensor t = empty(device, Shape{1}, dtype);
+  const auto fill = [&]<class T>() {
+    kernels::run(device->context(), kernels::Fill<T>{.y = t.mutable_view<T>(), .value = static_cast<T>(value)});
+    t.body().storage->known = static_cast<double>(static_cast<T>(value));
+  };
+  dtype == DType::f64 ? fill.template operator()<double>() : fill.template operator()<float>();
   return t;
 }
 
@@ -194,7 +239,7 @@ std::vector<double> Tensor::to_double() const { return read_any<double>(*this); 
 
 double Tensor::item() const {
   if (shape().elements() != 1) throw ShapeError(concat("item: expected one element, got shape ", shape().text()));
-  return to_double()[0];
+  return body().storage->known ? *body().storage->known : to_double()[0];
 }
 
 Tensor Tensor::detach() const {

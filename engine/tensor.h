@@ -45,6 +45,7 @@ class Tensor;
 struct Node;
 
 /// Shared handle: copies refer to the same values. A default-constructed tensor is empty and converts to false.
+/// The values lie in the device's memory, which may be out of the host's reach: views are for kernels alone.
 class Tensor {
  public:
   Tensor() = default;
@@ -54,6 +55,8 @@ class Tensor {
                       Layout layout = Layout::nhwc);
   static Tensor zeros(const std::shared_ptr<Device>& device, const Shape& shape, DType dtype = DType::f32,
                       Layout layout = Layout::nhwc);
+  /// One element of f32 or f64. item() knows it without asking the device, until the tensor is written to.
+  static Tensor scalar(const std::shared_ptr<Device>& device, double value, DType dtype);
   /// A copy of values in NHWC order. Throws ShapeError where their number differs from the shape's.
   static Tensor from(const std::shared_ptr<Device>& device, const Shape& shape, std::span<const float> values,
                      DType dtype = DType::f32);
@@ -74,18 +77,24 @@ class Tensor {
   /// The same for writing; packed copies of a filter made from the old values are dropped.
   template <class T>
   View<T> mutable_view() const {
-    filter_cache().reset();
+    forget_derived();
     return make_view<T>(DTypeOf<T>::value);
   }
   kernels::FilterCache& filter_cache() const;
 
-  /// All values in NHWC order, whatever the layout and type.
+  /// All values in NHWC order, whatever the layout and type. Waits until they have been computed.
   std::vector<float> to_vector() const;
   std::vector<double> to_double() const;
+  /// The same without conversion. Throws TypeError where T is not the element type.
+  template <class T>
+  std::vector<T> values() const;
   /// The one value of a tensor of one element.
   double item() const;
   /// Copies values in NHWC order into this tensor.
   void assign(std::span<const float> values) const;
+  /// The same without conversion. Throws TypeError where T is not the element type.
+  template <class T>
+  void set_values(std::span<const T> values) const;
 
   /// A parameter: backward() leaves the gradient in grad().
   const Tensor& set_requires_grad(bool on = true) const;
@@ -109,6 +118,7 @@ class Tensor {
                                        : View<T>::nhwc(data, s.n(), s.h(), s.w(), s.c());
   }
   const void* data_of(DType expected) const;
+  void forget_derived() const;
   const Body& body() const;
 
   std::shared_ptr<Body> body_;
@@ -127,6 +137,14 @@ decltype(auto) dispatch_float(const char* operation, DType dtype, F&& f) {
     default:
       throw TypeError(concat(operation, ": expected f32, bf16 or f64, got ", name_of(dtype)));
   }
+}
+
+/// Calls f.template operator()<T>() with the T of any dtype.
+template <class F>
+decltype(auto) dispatch_any(DType dtype, F&& f) {
+  if (dtype == DType::u8) return f.template operator()<uint8_t>();
+  if (dtype == DType::i32) return f.template operator()<int32_t>();
+  return dispatch_float("tensor", dtype, f);
 }
 
 /// The type in which values of dtype are accumulated and parameters kept.

@@ -73,7 +73,8 @@ engine::ParameterList Network::parameters(double bias_lr_factor) const {
   return list;
 }
 
-Tensor Network::forward(const Tensor& x, DType precision, const kernels::PhiloxKey* dropout_key) const {
+Tensor Network::forward(const Tensor& x, DType precision, const kernels::PhiloxKey* dropout_key,
+                        const Tensor& dropout_step) const {
   if (x.shape().c() != config_.in_channels) {
     throw ShapeError(concat("network: expected images of ", config_.in_channels, " channels, got ", x.shape().text()));
   }
@@ -93,7 +94,7 @@ Tensor Network::forward(const Tensor& x, DType precision, const kernels::PhiloxK
     if (dropout_key == nullptr) return h;
     kernels::PhiloxKey key = *dropout_key;
     key.purpose += dropped++;
-    return engine::dropout(h, config_.dropout, key);
+    return engine::dropout(h, config_.dropout, key, dropout_step);
   };
 
   std::vector<Tensor> skips(encoder_.size());

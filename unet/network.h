@@ -22,9 +22,10 @@ class Network {
 
   /// Scores [N,h,w,classes] in the accumulation type (f32 for f32 and bf16) of images x [N,H,W,in_channels].
   /// Activations are computed in `precision`. With `dropout_key` features are dropped (training); its purpose is
-  /// counted up per layer. H and W must be valid for the depth: Throws ShapeError naming the nearest valid sizes.
-  engine::Tensor forward(const engine::Tensor& x, DType precision,
-                         const kernels::PhiloxKey* dropout_key = nullptr) const;
+  /// counted up per layer, and `dropout_step` (see engine::dropout) may give its step. H and W must be valid for the
+  /// depth: Throws ShapeError naming the nearest valid sizes.
+  engine::Tensor forward(const engine::Tensor& x, DType precision, const kernels::PhiloxKey* dropout_key = nullptr,
+                         const engine::Tensor& dropout_step = {}) const;
 
   const NetworkConfig& config() const { return config_; }
   const std::shared_ptr<engine::Device>& device() const { return device_; }

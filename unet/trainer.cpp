@@ -139,10 +139,11 @@ StepRecord Trainer::step() {
                                                             : engine::LossNormalization::weight_sum);
   engine::backward(loss);
 
+  const engine::StepStatistics::Values statistics = engine::StepStatistics(loss, optimizer_->parameters()).read();
   StepRecord record{.step = progress_.steps,
-                    .loss = loss.item(),
+                    .loss = statistics.loss,
                     .learning_rate = config_.optimizer.lr * config_.schedule.factor(progress_.steps, fraction_done()),
-                    .gradient_norm = engine::gradient_norm(optimizer_->parameters())};
+                    .gradient_norm = statistics.gradient_norm};
   record.skipped = !std::isfinite(record.loss) || !std::isfinite(record.gradient_norm);
   if (record.skipped) {
     ++progress_.skipped;

@@ -131,6 +131,38 @@ TEST_CASE("autograd: NoGrad records nothing and frees activations at once") {
   CHECK(device->arena().peak_bytes() - before > 2 * without_graph);
 }
 
+TEST_CASE("tensor: values come back in NHWC order from every type and layout") {
+  const auto device = reference_device();
+  const Shape shape{2, 3, 2, 17};
+  std::vector<float> values(static_cast<size_t>(shape.elements()));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 200);
+  for (const Layout layout : {Layout::nhwc, Layout::blocked}) {
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f64}) {
+      CAPTURE(name_of(dtype));
+      const Tensor t = Tensor::zeros(device, shape, dtype, layout);
+      t.assign(values);
+      CHECK(t.to_vector() == values);
+      CHECK(t.to_double() == std::vector<double>(values.begin(), values.end()));
+    }
+  }
+  const Tensor bytes = Tensor::empty(device, Shape{3}, DType::u8);
+  bytes.set_values<uint8_t>(std::vector<uint8_t>{1, 2, 255});
+  CHECK(bytes.values<uint8_t>() == std::vector<uint8_t>{1, 2, 255});
+  CHECK(bytes.to_double() == std::vector<double>{1, 2, 255});
+  CHECK_THROWS_AS(bytes.values<float>(), TypeError);
+  CHECK_THROWS_AS(bytes.set_values<uint8_t>(std::vector<uint8_t>{1, 2}), ShapeError);
+}
+
+TEST_CASE("tensor: a scalar is known until it is written to, through whatever handle") {
+  const auto device = Device::make({.threads = 1});
+  const Tensor t = Tensor::scalar(device, 0.1, DType::f32);
+  CHECK(t.item() == double{0.1F});
+  CHECK(t.to_vector()[0] == 0.1F);
+  t.detach().assign(std::vector<float>{3});
+  CHECK(t.item() == 3);
+  CHECK(Tensor::scalar(reference_device(), 0.1, DType::f64).item() == 0.1);
+}
+
 TEST_CASE("conv2d: a filter changed through a detached tensor is packed anew") {
   const auto device = Device::make({.threads = 1, .convolution = kernels::ConvolutionMode::direct});
   const Tensor x = Tensor::from(device, Shape{1, 4, 4, 16}, std::vector<float>(256, 1));

@@ -130,23 +130,14 @@ TEST_CASE("tensor_file: values that are not finite are neither written nor loade
   }
 }
 
-TEST_CASE("tensor_file: running out of memory while loading changes nothing and leaks nothing") {
+TEST_CASE("tensor_file: saving and loading take no memory of the device") {
   const TemporaryFolder folder;
   const auto device = make_device();
-  save_tensors(folder / "a", network(device));
-  const SafetensorsFile file(folder / "a");
-  const ParameterList loaded = blank(device);
-  const size_t before = device->arena().bytes_in_use();
-  for (int k = 1; k <= 2; ++k) {
-    device->arena().fail_at(k);
-    CHECK_THROWS_AS(load_tensors(file, loaded), OutOfMemory);
-    CHECK(is_blank(loaded));
-    CHECK(device->arena().bytes_in_use() == before);
-  }
-  device->arena().fail_at(0);
-  load_tensors(file, loaded);
+  const ParameterList saved = network(device), loaded = blank(device);
+  device->arena().fail_at(1, true);
+  save_tensors(folder / "a", saved);
+  load_tensors(SafetensorsFile(folder / "a"), loaded);
   CHECK(loaded[0].value.to_vector() == kWeight);
-  CHECK(device->arena().bytes_in_use() == before);
 }
 
 }  // namespace
