@@ -24,7 +24,7 @@
 static_assert(__cplusplus >= 202002L, "kernels are C++20: give nvcc -std=c++20");
 
 /// Declares `name`, a reference to an object of type T in the block's shared memory: UNET_SHARED(float[32], sums).
-#define UNET_SHARED(T, name) __shared__ ::unet::kernels::gpu::Identity<T>::type name
+#define UNET_SHARED(T, name) __shared__ typename ::unet::kernels::gpu::Identity<T>::type name
 #endif
 
 namespace unet::kernels {
