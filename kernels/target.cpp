@@ -4,22 +4,30 @@
 #if UNET_WITH_CUDA
 #include "kernels/cuda/state.h"
 #endif
+#if UNET_WITH_CUDNN
+#include "kernels/cudnn/state.h"
+#endif
 #if UNET_WITH_EMULATED
 #include "kernels/emulated/state.h"
 #endif
 
 namespace unet::kernels {
 
-std::shared_ptr<TargetState> make_target_state(Target target) {
+std::shared_ptr<TargetState> make_target_state(Target target, [[maybe_unused]] int device) {
   switch (target) {
     case Target::reference:
       return std::make_shared<HostState>();
     case Target::cpu:
       return cpu::make_state();
     case Target::cuda:
-    case Target::cudnn:
 #if UNET_WITH_CUDA
-      return cuda::make_state();
+      return cuda::make_state(device);
+#else
+      break;
+#endif
+    case Target::cudnn:
+#if UNET_WITH_CUDNN
+      return cudnn::make_state();
 #else
       break;
 #endif
@@ -30,9 +38,10 @@ std::shared_ptr<TargetState> make_target_state(Target target) {
       break;
 #endif
   }
-  throw ConfigError(concat("device: this build has no target ", name_of(target),
-                           target == Target::emulated ? "; configure with -DUNET_EMULATED=ON"
-                                                      : "; build where nvcc (CUDA 12.4 or newer) is found"));
+  const char* advice = "; build where nvcc (CUDA 12.4 or newer) is found";
+  if (target == Target::emulated) advice = "; configure with -DUNET_EMULATED=ON";
+  if (target == Target::cudnn) advice = "; build with -DUNET_CUDA=ON where cuDNN 9 is found";
+  throw ConfigError(concat("device: this build has no target ", name_of(target), advice));
 }
 
 }  // namespace unet::kernels

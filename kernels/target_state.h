@@ -47,7 +47,8 @@ class TargetState {
  public:
   virtual ~TargetState() = default;
 
-  /// Address space for at least `bytes` bytes. Throws OutOfMemory.
+  /// Address space for `bytes` bytes, or for as many as there can be. It belongs to this state, which outlives it.
+  /// Throws OutOfMemory.
   virtual std::unique_ptr<AddressSpace> reserve(size_t bytes) = 0;
 
   virtual DeviceInfo info() const = 0;
@@ -58,6 +59,10 @@ class TargetState {
   virtual void download(void* to, const void* from, size_t bytes) = 0;
   /// Host memory from which uploads run beside the work of the host. Throws OutOfMemory.
   virtual std::shared_ptr<void> allocate_staging(size_t bytes) = 0;
+  /// Copies from memory of allocate_staging(), beside the work given before and after. Nothing else may use `to` until
+  /// join_uploads(); work given after that finds the copies made.
+  virtual void upload_beside(void* to, const void* from, size_t bytes) { upload(to, from, bytes); }
+  virtual void join_uploads() {}
 
   /// Waits until all work is done. Throws DataError for input that a kernel found to be wrong (see the operations).
   virtual void synchronize() = 0;
@@ -70,7 +75,8 @@ class TargetState {
   virtual void replay(const CapturedGraph& /*graph*/) {}
 };
 
-/// Throws ConfigError where this build or this machine does not have the target.
-std::shared_ptr<TargetState> make_target_state(Target target);
+/// `device` counts the GPUs that the process sees; other targets have one device. Throws ConfigError where this build
+/// or this machine does not have it.
+std::shared_ptr<TargetState> make_target_state(Target target, int device = 0);
 
 }  // namespace unet::kernels

@@ -16,9 +16,9 @@ class State : public TargetState {
   virtual unsigned long long* bad_pixel() const = 0;
 };
 
-/// The first GPU of the process (CUDA_VISIBLE_DEVICES chooses). Throws ConfigError where there is none that can be
-/// used.
-std::shared_ptr<TargetState> make_state();
+/// A GPU of those that the process sees (CUDA_VISIBLE_DEVICES chooses), made the current one of the calling thread,
+/// which is the only one to use the state. Throws ConfigError where there is none that can be used.
+std::shared_ptr<TargetState> make_state(int device = 0);
 
 /// The context's state. Throws ConfigError where it is missing or belongs to another target.
 State& state_of(const Context& context);
