@@ -10,9 +10,9 @@ namespace unet::kernels::gpu {
 /// both:             db[k]       = sum_{n,p,q} g[n,p,q,k]
 ///
 /// g is the gradient of the result before its ReLU: see mask_gradient. Outputs are overwritten, and skipped where their
-/// view is empty. Factors of bf16, and of f32 with context.tf32, are multiplied on tensor cores; sums are f32. The order
-/// of a sum depends on the shapes, on the pointers' alignment and on the device, and on nothing else. A value of x that
-/// is not finite may reach the gradients of other taps than its own.
+/// view is empty. Factors of bf16, and of f32 with context.tf32, are multiplied on tensor cores; sums are f32. The
+/// order of a sum depends on the shapes, on the pointers' alignment and on the device, and on nothing else. A value of
+/// x that is not finite may reach the gradients of other taps than its own.
 template <class T>
 struct FilterGradient {
   View<const T> x;           // [N,H,W,C1]
