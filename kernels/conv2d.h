@@ -12,6 +12,7 @@ namespace unet::kernels {
 /// filter is rounded to T first. Deterministic for a given number of threads; in ConvolutionMode::direct an output
 /// value depends only on its own inputs, not on its position or the image size.
 /// Outputs must not alias inputs. Without ReLU a NaN sum stays NaN; with it, it may become 0. Throws ShapeError.
+/// With `pooled`, the 2x2 maxima of y are stored too, and y itself may be left out: bit for bit MaxPool2d of y.
 /// Source: Ronneberger et al. 2015, section 2.
 template <class T>
 struct Conv2d {
@@ -26,6 +27,8 @@ struct Conv2d {
   View<Accumulate<T>> y_wide;   // [N,H-R+1,W-S+1,K] unrounded result; empty where y is given
   bool relu = false;
   FilterCache* cache = nullptr;  // keeps packed forms of w for later calls; null where w changes after each (training)
+  View<T> pooled;                // [N,P/2,Q/2,K] for y [N,P,Q,K], or empty; y may then be empty
+  View<uint8_t> pool_code;       // [N,P/2,Q/2,K] in the layout of pooled, see MaxPool2d; or empty
 
   void check() const;
 };
@@ -38,6 +41,8 @@ struct Conv2d {
 ///   cat(dx,dx2)[n,h,w,c] = sum_{k,r,s} g[n,h-r,w-s,k] * w[k,r,s,c]
 ///
 /// dy is consumed: an implementation may leave g in it. Deterministic for a given number of threads.
+/// Where x (x2) is itself the output of a ReLU, relu_x (relu_x2) multiplies dx by [x > 0], bit for bit as ReluBackward
+/// would: the gradient arrives at the operation below as its g.
 template <class T>
 struct Conv2dBackward {
   using Element = T;
@@ -54,6 +59,7 @@ struct Conv2dBackward {
   View<Accumulate<T>> dw;             // [K,R,S,C1+C2], or empty
   View<Accumulate<T>> db;             // [K], or empty
   FilterCache* cache = nullptr;
+  bool relu_x = false, relu_x2 = false;
 
   void check() const;
 };

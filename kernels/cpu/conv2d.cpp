@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "kernels/conv2d_unfused.h"
 #include "kernels/cpu/blocked.h"
 #include "kernels/cpu/conv2d_head.h"
 #include "kernels/cpu/filter.h"
@@ -174,8 +175,9 @@ void backward_winograd(const Context& context, Conv2dBackward<float>& o) {
 }  // namespace cpu
 
 template <class T>
-void execute(Cpu, const Context& context, const Conv2d<T>& o) {
+void execute(Cpu target, const Context& context, const Conv2d<T>& o) {
   using namespace cpu;
+  if (o.pooled) return execute_then_pool(target, context, o);
   if (is_head(o)) return execute_head(context, o);
   if constexpr (std::is_same_v<T, float>) {
     if (forward_winograd(context, o)) return;
@@ -188,8 +190,9 @@ void execute(Cpu, const Context& context, const Conv2d<T>& o) {
 }
 
 template <class T>
-void execute(Cpu, const Context& context, const Conv2dBackward<T>& operation) {
+void execute(Cpu target, const Context& context, const Conv2dBackward<T>& operation) {
   using namespace cpu;
+  if (operation.relu_x || operation.relu_x2) return execute_then_mask(target, context, operation);
   if (is_head(operation)) return execute_head(context, operation);
   const Gradient<T> g(context, operation.y, operation.dy, operation.dy_wide, operation.db);
   Conv2dBackward<T> o = operation;

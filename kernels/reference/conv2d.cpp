@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/conv2d_unfused.h"
+
 namespace unet::kernels {
 namespace {
 
@@ -30,7 +32,8 @@ void fill(const View<Y>& y, Compute compute) {
 }  // namespace
 
 template <class T>
-void execute(Reference, const Context&, const Conv2d<T>& o) {
+void execute(Reference target, const Context& context, const Conv2d<T>& o) {
+  if (o.pooled) return execute_then_pool(target, context, o);
   auto output = [&](int64_t n, int64_t p, int64_t q, int64_t k) {
     double sum = o.b ? static_cast<double>(o.b(0, 0, 0, k)) : 0;
     for (int64_t r = 0; r < o.w.h; ++r)
@@ -46,7 +49,8 @@ void execute(Reference, const Context&, const Conv2d<T>& o) {
 }
 
 template <class T>
-void execute(Reference, const Context&, const Conv2dBackward<T>& o) {
+void execute(Reference target, const Context& context, const Conv2dBackward<T>& o) {
+  if (o.relu_x || o.relu_x2) return execute_then_mask(target, context, o);
   const int64_t rows = o.x.h - o.w.h + 1;
   const int64_t columns = o.x.w - o.w.w + 1;
   auto g = [&](int64_t n, int64_t p, int64_t q, int64_t k) -> double {

@@ -1,6 +1,8 @@
 #include "kernels/conv2d.h"
 
 #include "kernels/crop_concat.h"
+#include "kernels/max_pool2d.h"
+#include "kernels/relu.h"
 #include "tests/kernels/support.h"
 
 namespace unet::kernels::test {
@@ -315,6 +317,81 @@ TEST_CASE("conv2d: the same bits from run to run, and from a filter packed befor
   CHECK(y.values() != again.values());
 }
 
+TEMPLATE_TEST_CASE("conv2d: pooling in the same call equals MaxPool2d of the result", "", float, bf16) {
+  for (const Case& c :
+       {Case{.n = 2, .h = 9, .w = 12, .c1 = 16, .c2 = 16, .k = 32}, Case{.h = 4, .w = 5, .c1 = 3, .k = 5},
+        Case{.h = 21, .w = 36, .c1 = 8, .k = 64}, Case{.h = 8, .w = 7, .c1 = 1, .k = 16, .side = 1}}) {
+    const Data data = integer_data(c);
+    const Shape half{c.n, c.y().h / 2, c.y().w / 2, c.k};
+    for (const Target target : kTargets) {
+      for (const Storage storage : {Storage::nhwc, Storage::blocked}) {
+        CAPTURE(c, name_of(target), storage);
+        Runner run(target);
+        const Buffer<TestType> x(storage, c.x(), data.x), x2(storage, c.x2(), data.x2);
+        const Buffer<float> w(Storage::nhwc, c.filter(), data.w), b(Storage::nhwc, c.bias(), data.b);
+        const Buffer<TestType> y(storage, c.y()), pooled(storage, half);
+        const Buffer<uint8_t> code(storage, half);
+        Conv2d<TestType> op{.x = x,
+                            .x2 = c.c2 > 0 ? View<const TestType>(x2) : View<const TestType>{},
+                            .w = w,
+                            .b = b,
+                            .y = y,
+                            .relu = true};
+        run(op);
+        run(MaxPool2d<TestType>{.x = y, .y = pooled, .code = code});
+
+        const Buffer<TestType> fused_y(storage, c.y()), fused(storage, half), alone(storage, half);
+        const Buffer<uint8_t> fused_code(storage, half);
+        op.y = fused_y;
+        op.pooled = fused;
+        op.pool_code = fused_code;
+        run(op);
+        test::require_equal(fused_y.values(), y.values());
+        test::require_equal(fused.values(), pooled.values());
+        test::require_equal(fused_code.values(), code.values());
+        REQUIRE((fused_y.intact() && fused.intact() && fused_code.intact()));
+        op.y = {};
+        op.pooled = alone;
+        op.pool_code = {};
+        run(op);
+        test::require_equal(alone.values(), pooled.values());
+        REQUIRE(alone.intact());
+      }
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("conv2d: gradients behind a ReLU of the inputs equal ReluBackward of the gradients", "", float,
+                   bf16) {
+  for (const Case& c : {Case{.n = 2, .h = 6, .w = 7, .c1 = 16, .c2 = 8, .k = 9}, Case{.c1 = 5, .c2 = 3, .k = 16},
+                        Case{.c1 = 64, .k = 2, .side = 1}, Case{.h = 5, .w = 20, .c1 = 64, .c2 = 64, .k = 64}}) {
+    const Data data = integer_data(c);
+    for (const Target target : kTargets) {
+      for (const Storage storage : {Storage::nhwc, Storage::nhwc_crop}) {
+        CAPTURE(c, name_of(target), storage);
+        Runner run(target);
+        const Buffer<TestType> x(storage, c.x(), data.x), x2(storage, c.x2(), data.x2);
+        const Buffer<float> w(Storage::nhwc, c.filter(), data.w);
+        const Buffer<TestType> dy(storage, c.y(), data.dy), dx(storage, c.x()), dx2(storage, c.x2());
+        const Buffer<TestType> fused_dx(storage, c.x()), fused_dx2(storage, c.x2());
+        Conv2dBackward<TestType> op{.x = x, .w = w, .dy = dy, .dx = dx};
+        if (c.c2 > 0) op.x2 = x2, op.dx2 = dx2;
+        run(op);
+        run(ReluBackward<TestType>{.y = x, .dy = dx, .dx = dx});
+        if (c.c2 > 0) run(ReluBackward<TestType>{.y = x2, .dy = dx2, .dx = dx2});
+
+        op.dx = fused_dx;
+        op.relu_x = true;
+        if (c.c2 > 0) op.dx2 = fused_dx2, op.relu_x2 = true;
+        run(op);
+        test::require_equal(fused_dx.values(), dx.values());
+        if (c.c2 > 0) test::require_equal(fused_dx2.values(), dx2.values());
+        REQUIRE((fused_dx.intact() && fused_dx2.intact()));
+      }
+    }
+  }
+}
+
 TEST_CASE("conv2d: operands that do not fit are refused with both shapes") {
   const Case c{.h = 8, .w = 9, .c1 = 3, .k = 4};
   const Buffer<float> x(Storage::nhwc, c.x()), w(Storage::nhwc, c.filter()), b(Storage::nhwc, c.bias());
@@ -338,6 +415,8 @@ TEST_CASE("conv2d: operands that do not fit are refused with both shapes") {
   require_refused<ShapeError>(with([&](auto& o) { o.y_wide = y; }), {"y"});
   require_refused<ShapeError>(with([&](auto& o) { o.x = {}; }), {"x"});
   require_refused<ShapeError>(with([&](auto& o) { o.w = {}; }), {"w"});
+  require_refused<ShapeError>(with([&](auto& o) { o.pooled = y; }), {"pooled", "[1,3,3,4]", "[1,6,7,4]"});
+  require_refused<ShapeError>(with([&](auto& o) { o.y = {}, o.pooled = y, o.y_wide = y; }), {"y_wide", "both"});
 }
 
 }  // namespace unet::kernels::test
