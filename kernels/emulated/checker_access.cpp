@@ -1,0 +1,187 @@
+#include "kernels/emulated/checker_access.h"
+
+#include <algorithm>
+
+extern "C" const char _end;
+
+namespace unet::kernels::emulated {
+namespace {
+
+uintptr_t address_of(const void* p) { return reinterpret_cast<uintptr_t>(p); }
+
+}  // namespace
+
+void Checker::read(const void* from, size_t bytes, Site site) {
+  check(from, bytes, {.self = self_ | place_of_site(site), .verb = "reads"});
+}
+
+void Checker::write(const void* to, size_t bytes, Site site) {
+  check(to, bytes, {.self = self_ | place_of_site(site), .is_write = true, .verb = "writes"});
+}
+
+void Checker::access_unaligned(const void* p, size_t bytes, bool is_write, const void* code) {
+  check(p, bytes, {.self = self_ | place_of_code(code), .is_write = is_write, .verb = is_write ? "writes" : "reads"});
+}
+
+void Checker::check(const void* p, size_t bytes, const Access& access) {
+  const auto* const begin = static_cast<const std::byte*>(p);
+  if (access.is_compiled && address_of(p) % bytes != 0) {
+    report_access(Defect::misaligned, access, concat(bytes, " bytes at an address that is no multiple of it"));
+    return;
+  }
+  if (shared_.contains(begin)) return check_shared(begin, bytes, access);
+  if (Shadow* const region = region_of(begin)) return check_global(*region, begin, bytes, access);
+  check_private(begin, bytes, access);
+}
+
+/// The shared object that holds all of the range; remembered for the next time.
+bool Checker::is_in_shared(const std::byte* p, size_t bytes) {
+  for (const auto& object : objects_) {
+    if (p >= object.data() && p + bytes <= object.data() + object.size()) {
+      object_ = object.data();
+      object_bytes_ = object.size();
+      return true;
+    }
+  }
+  return false;
+}
+
+Shadow* Checker::region_of(const void* p) {
+  if (region_ != nullptr && region_->contains(p)) return region_;
+  for (const auto& region : regions_) {
+    if (region->contains(p)) return region_ = region.get();
+  }
+  return nullptr;
+}
+
+void Checker::check_shared(const std::byte* p, size_t bytes, const Access& access) {
+  if (!is_in_shared(p, bytes)) {
+    report_access(Defect::out_of_bounds_shared, access, concat(bytes, " bytes outside of every shared object"));
+    return;
+  }
+  check_cells(Space::shared, shared_, p, bytes, access);
+}
+
+void Checker::check_global(Shadow& region, const std::byte* p, size_t bytes, const Access& access) {
+  // An allocation of an odd number of bytes ends within a cell.
+  const auto after = allocations_.upper_bound(p);
+  const bool is_inside =
+      after != allocations_.begin() && std::prev(after)->first + std::prev(after)->second >= p + bytes;
+  if (!is_inside) {
+    const bool is_freed = region.writes[region.cell_of(p)] == kFreed;
+    report_access(is_freed ? Defect::freed_memory : Defect::out_of_bounds_global, access,
+                  concat(bytes, " bytes ", describe_address(p)));
+    return;
+  }
+  check_cells(Space::global, region, p, bytes, access);
+}
+
+/// What is neither shared nor device memory: the thread's own stack, the kernel's parameters, constants.
+void Checker::check_private(const std::byte* p, size_t bytes, const Access& access) {
+  if (p >= stack_low_ && p + bytes <= stack_high_) {
+    if (!thread_->accumulators.empty()) check_accumulators(p, bytes, access);
+    return;
+  }
+  const bool is_parameter = p >= parameters_.data() && p + bytes <= parameters_.data() + parameters_.size();
+  const bool is_constant =
+      address_of(p) - address_of(&__executable_start) < address_of(&_end) - address_of(&__executable_start);
+  if (!access.is_write && (is_parameter || is_constant)) return;
+  report_access(Defect::host_memory, access,
+                concat(bytes, " bytes at ", static_cast<const void*>(p),
+                       ", which is neither device memory nor the thread's own"));
+}
+
+void Checker::check_accumulators(const std::byte* p, size_t bytes, const Access& access) {
+  for (const Accumulator& registers : thread_->accumulators) {
+    if (p + bytes <= registers.data || p >= registers.data + registers.bytes) continue;
+    thread_->is_wgmma_fenced = false;
+    if (registers.unfinished > 0) {
+      report_access(Defect::accumulator_in_use, access, "accumulators of a wgmma that it has not waited for");
+    }
+  }
+}
+
+void Checker::check_cells(Space space, Shadow& shadow, const std::byte* p, size_t bytes, const Access& access) {
+  const size_t first = shadow.cell_of(p), end = shadow.cell_of(p + bytes + 1);
+  for (size_t cell = first; cell < end; ++cell) {
+    const std::byte* const at = shadow.base + 2 * cell;
+    Record self = access.self;
+    if (at < p) self &= ~(kBothBytes & kBothBytes >> 1);              // not the cell's first byte
+    if (at + 2 > p + bytes) self &= ~(kBothBytes & kBothBytes << 1);  // not its second
+    if (!check_cell(space, shadow, cell, self, access)) return;
+  }
+}
+
+/// False where the access is wrong in a way that the next cells would only repeat.
+bool Checker::check_cell(Space space, Shadow& shadow, size_t cell, Record self, const Access& access) {
+  Record& write = shadow.writes[cell];
+  const std::byte* const at = shadow.base + 2 * cell;
+  const auto conflicts = [&](Record before) {
+    return touch_same_byte(before, self) && !(is_atomic(before) && access.is_atomic) && !is_ordered(space, before);
+  };
+  if ((!access.is_write || access.is_atomic) && !has_value(space, write)) {
+    report_access(space == Space::shared ? Defect::uninitialised_shared : Defect::uninitialised_global, access,
+                  concat("memory that was never written, ", describe_address(at)));
+    return false;
+  }
+  bool is_fine = true;
+  if (conflicts(write)) {
+    report_conflict(space, write, true, access, at);
+    is_fine = false;
+  } else if (access.is_async && is_by_agent(self) && space == Space::shared && !is_proxy_fenced(write)) {
+    report_access(Defect::missing_proxy_fence, access,
+                  concat("by the async proxy what ", describe_actor(write), " wrote at ",
+                         describe_place(place_of(write)), ", without fence.proxy.async in between"));
+    is_fine = false;
+  }
+  Record& read = shadow.reads[cell];
+  Record& read_too = shadow.reads_too[cell];
+  if (access.is_write) {
+    for (Record* const before : {&read, &read_too}) {
+      if (!conflicts(*before)) continue;
+      if (is_fine) report_conflict(space, *before, false, access, at);
+      is_fine = false;
+      *before = 0;
+    }
+    write = self;
+    return is_fine;
+  }
+  if (actor_of(read) != actor_of(self) && !is_ordered(space, read)) read_too = read;
+  read = self;
+  return is_fine;
+}
+
+bool Checker::has_value(Space space, Record write) const {
+  if (space == Space::global) return write > at_clock(kHostClock);
+  if (is_pending(write)) return true;
+  return is_by_agent(write) ? clock_of(write) >= agent_block_first_ : write >= block_first_;
+}
+
+/// Whether what `before` tells of happened before what the running thread does now.
+bool Checker::is_ordered(Space space, Record before) const {
+  const uint32_t clock = clock_of(before), actor = actor_of(before);
+  if (is_pending(before)) return false;
+  const uint32_t* const known = known_.data() + size_t{thread_index_} * kClockEntries;
+  if (is_by_agent(before)) {
+    if (clock >= agent_block_first_) return known[actor - kThreads] >= clock;
+    return clock < agent_launch_first_ || space == Space::shared;
+  }
+  if (before < launch_first_) return true;
+  if (before >= block_first_) return before < floor_ || actor == thread_index_ || known[kAgents + actor] >= clock;
+  if (space == Space::shared) return true;
+  const auto after = std::upper_bound(blocks_.begin(), blocks_.end(), clock,
+                                      [](uint32_t value, const auto& block) { return value < block.first; });
+  const auto seen = acquired_.find(std::prev(after)->first);
+  return seen != acquired_.end() && seen->second->covers(actor, clock);
+}
+
+/// Whether a proxy fence lies between a write and the running thread: the writer's, or one that knew the write.
+bool Checker::is_proxy_fenced(Record write) const {
+  if (is_by_agent(write) || is_pending(write) || write < block_first_) return true;
+  const uint32_t clock = clock_of(write), actor = actor_of(write);
+  if (threads_[actor].proxy_fence >= clock) return true;
+  const Knowledge& fence = thread_->at_proxy_fence;
+  return fence.block_first == clock_of(block_first_) && fence.covers(actor, clock);
+}
+
+}  // namespace unet::kernels::emulated
