@@ -15,8 +15,9 @@ text_files() {
   for f in "${folders[@]}" ./*.txt ./*.json ./*.md; do [[ -e $f ]] && found+=("$f"); done
   find "${found[@]}" -type f -not -path '*/__pycache__/*' -not -name '*.safetensors' -not -name '*.tif*' -not -name '*.png'
 }
-source_files() { text_files | grep -E '\.(h|cpp|cmake|sh|py)$|CMakeLists\.txt$'; }
-cpp_files() { source_files | grep -E '\.(h|cpp)$'; }
+source_files() { text_files | grep -E '\.(h|cpp|cu|cuh|cmake|sh|py)$|CMakeLists\.txt$'; }
+cpp_files() { source_files | grep -E '\.(h|cpp|cu|cuh)$'; }
+kernel_files() { source_files | grep -E '\.(cu|cuh)$'; }
 
 # Lines of the files on standard input that match a pattern. Finding none is no failure here.
 search() {
@@ -36,7 +37,11 @@ layers() {
     case $file in
       kernels/cpu/*) allowed='^kernels/([^/]+|cpu/[^/]+)$' ;;
       kernels/reference/*) allowed='^kernels/([^/]+|reference/[^/]+)$' ;;
-      kernels/target.cpp) allowed='^kernels/([^/]+|[^/]+/target\.h)$' ;;  # makes the state of every target
+      kernels/cuda/device.cuh) allowed='^kernels/([^/]+|cuda/[^/]+|emulated/device\.h)$' ;;  # one prelude for both
+      kernels/cuda/*) allowed='^kernels/([^/]+|cuda/.+)$' ;;
+      kernels/emulated/*) allowed='^kernels/([^/]+|emulated/[^/]+)$' ;;
+      kernels/cudnn/*) allowed='^kernels/([^/]+|cudnn/[^/]+|cuda/state\.h)$' ;;
+      kernels/target.cpp) allowed='^kernels/([^/]+|[^/]+/(target|state)\.h)$' ;;  # makes the state of every target
       kernels/*) allowed='^kernels/[^/]+$' ;;
       engine/*) allowed='^(engine|kernels)/[^/]+$' ;;
       unet/*) allowed='^((unet|engine)/[^/]+|kernels/(error|types|philox)\.h)$' ;;
@@ -69,7 +74,7 @@ unfinished() { text_files | search '\b(TO[D]O|FIX[M]E)\b'; }
 
 # The libraries neither print nor end the process.
 silent() {
-  find kernels engine unet -name '*.h' -o -name '*.cpp' |
+  find kernels engine unet -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' |
     search 'std::(cout|cerr|clog)\b|\b(printf|fprintf|puts|exit|abort|quick_exit|terminate)\('
 }
 
@@ -100,15 +105,25 @@ operations() {
 # A source file that no list names is not built, and a test so forgotten never fails.
 listed() {
   local file name list
-  for file in kernels/cpu/*.cpp engine/*.cpp unet/*.cpp tools/*.cpp tests/{kernels,engine,unet,tools}/*.cpp; do
+  for file in kernels/{cpu,cuda,cudnn}/*.cpp engine/*.cpp unet/*.cpp tools/*.cpp tests/{kernels,engine,unet,tools}/*.cpp; do
     list=${file%%/*}/CMakeLists.txt
+    [[ $file =~ ^kernels/(cuda|cudnn)/ ]] && list=${file%/*}/CMakeLists.txt
     name=${file#*/}
+    [[ $file =~ ^kernels/(cuda|cudnn)/ ]] && name=${file##*/}
     grep -qE "(^|[^[:alnum:]_/])${name//./\\.}" "$list" && continue
     name=$(basename "$file" .cpp)
-    [[ $file == tools/* ]] && grep -qw "$name" "$list" && continue  # programs are listed without .cpp
+    [[ $file =~ ^(tools|kernels/cu) ]] && grep -qw "$name" "$list" && continue  # listed without .cpp
     [[ $file =~ kernels/ ]] && grep -qw "${name%_test}" kernels/ops.cmake && continue
     echo "$file:1: missing in $list"
   done
+}
+
+# Kernel sources keep to what the emulator executes; see kernels/cuda/device.cuh.
+kernels() {
+  kernel_files | grep -v '/ptx\.cuh$' | search '^[^/]*\basm\b'
+  kernel_files | grep -v '/device\.cuh$' | search '^[^/]*\b__shared__\b'
+  kernel_files | search '^[^/]*(<<<|__activemask|# *include +<(mma\.h|cooperative_groups))'
+  kernel_files | search '^[^/]*__global__' | grep -v __launch_bounds__ || true
 }
 
 # As clang-format 14 (Debian 12) has it; other versions differ in details.
@@ -122,7 +137,7 @@ format() {
   cpp_files | xargs -d '\n' $tool --dry-run 2>&1 | grep 'warning:' || true
 }
 
-rules=(layers leaks paths unfinished silent size operations listed format)
+rules=(layers leaks paths unfinished silent size operations listed kernels format)
 if [[ " ${rules[*]} " != *" $rule "* || -z $rule ]]; then
   echo "usage: lint.sh RULE [TREE], RULE one of: ${rules[*]}" >&2
   exit 2

@@ -53,6 +53,13 @@ plant unfinished tools/planted.sh "# FIX""ME" tools/planted.sh:1
 plant silent kernels/planted.cpp '  std::cerr << 1;' kernels/planted.cpp:1
 plant silent unet/planted.h '  exit(1);' unet/planted.h:1
 plant listed kernels/cpu/planted.cpp '' kernels/cpu/planted.cpp:1
+plant listed kernels/cudnn/planted.cpp '' kernels/cudnn/planted.cpp:1
+plant layers kernels/cuda/planted.cu '#include "kernels/cpu/target.h"' kernels/cuda/planted.cu:1
+plant layers kernels/cudnn/planted.cpp '#include "kernels/cuda/device.cuh"' kernels/cudnn/planted.cpp:1
+plant kernels kernels/cuda/planted.cu '  asm volatile("nop;");' kernels/cuda/planted.cu:1
+plant kernels kernels/cuda/planted.cuh '  extern __shared__ float tile[];' kernels/cuda/planted.cuh:1
+plant kernels kernels/cuda/planted.cu '  kernel<<<1, 1>>>();' kernels/cuda/planted.cu:1
+plant kernels kernels/cuda/planted.cu '__global__ void kernel() {}' kernels/cuda/planted.cu:1
 plant listed engine/planted.cpp '' engine/planted.cpp:1
 plant listed unet/planted.cpp '' unet/planted.cpp:1
 plant listed tools/planted.cpp '' tools/planted.cpp:1
@@ -70,6 +77,29 @@ expect operations tests/kernels/relu_test.cpp:1
 fresh_copy
 touch "$scratch/tree/kernels/reference/planted.cpp"
 expect operations kernels/reference/planted.cpp:1
+
+# A kernel whose live values do not fit into the registers that its bounds leave.
+planted=$scratch/planted.cu
+cat >"$planted" <<'KERNEL'
+__global__ void __launch_bounds__(1024) hungry(const float* x, float* y) {
+  float values[120];
+#pragma unroll
+  for (int i = 0; i < 120; ++i) values[i] = x[i * 1024 + threadIdx.x];
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < 120; ++i) y[i * 1024 + threadIdx.x] = values[i] * values[119 - i] + values[(i * 7) % 120];
+}
+KERNEL
+status=0
+output=$("$(dirname "$lint")/kernel_resources.sh" "$planted" 2>&1) || status=$?
+if ((status == 77)); then
+  echo "skipped: kernel resources: $output"
+elif ((status != 1)) || ! grep -q 'hungry.*spills' <<<"$output"; then
+  echo "FAILED: a spilling kernel was not reported: status $status: $output"
+  failures=$((failures + 1))
+else
+  echo "ok: kernel resources reports a spill"
+fi
 
 mkdir -p "$scratch/include/unet"
 expect leaks '.: no installed header' "$scratch/include"
