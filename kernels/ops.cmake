@@ -10,8 +10,10 @@ set(UNET_OPERATIONS
     dropout
     fill
     max_pool2d
+    mirror_gather
     reduce
     relu
     sgd
     softmax
-    softmax_cross_entropy)
+    softmax_cross_entropy
+    warp)

@@ -6,11 +6,13 @@
 #include "kernels/dropout.h"
 #include "kernels/fill.h"
 #include "kernels/max_pool2d.h"
+#include "kernels/mirror_gather.h"
 #include "kernels/reduce.h"
 #include "kernels/relu.h"
 #include "kernels/sgd.h"
 #include "kernels/softmax.h"
 #include "kernels/softmax_cross_entropy.h"
+#include "kernels/warp.h"
 
 namespace unet::kernels {
 
@@ -35,12 +37,15 @@ UNET_FORWARD_FLOATS(Fill)
 template void execute(Cudnn, const Context&, const Fill<uint8_t>&);
 template void execute(Cudnn, const Context&, const Fill<int32_t>&);
 UNET_FORWARD_FLOATS(MaxPool2dBackward)
+UNET_FORWARD_FLOATS(MirrorGather)
 UNET_FORWARD_FLOATS(Reduce)
 UNET_FORWARD_FLOATS(Relu)
 UNET_FORWARD_FLOATS(ReluBackward)
 UNET_FORWARD_F32(Sgd)
 UNET_FORWARD_F32(Softmax)
 UNET_FORWARD_F32(SoftmaxCrossEntropy)
+UNET_FORWARD_F32(Warp)
+template void execute(Cudnn, const Context&, const Warp<int32_t>&);
 
 template <class From, class To>
 void execute(Cudnn, const Context& context, const Cast<From, To>& op) {
