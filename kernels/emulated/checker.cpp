@@ -135,8 +135,13 @@ void Checker::resume(unsigned thread, const void* stack_low, const void* stack_h
   thread_ = &threads_[thread];
   stack_low_ = static_cast<const std::byte*>(stack_low);
   stack_high_ = static_cast<const std::byte*>(stack_high);
+  watch_stack();
   refresh();
   t_running_checker = this;
+}
+
+void Checker::watch_stack() {
+  unwatched_stack_bytes_ = thread_->accumulators.empty() ? static_cast<size_t>(stack_high_ - stack_low_) : 0;
 }
 
 void Checker::refresh() {
@@ -340,6 +345,7 @@ void Checker::begin_wgmma(const float* accumulators, size_t bytes, Site site) {
     }
   }
   thread_->accumulators.push_back({data, bytes, 1});
+  watch_stack();
 }
 
 void Checker::end_wgmma(const float* accumulators) {

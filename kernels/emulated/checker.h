@@ -206,6 +206,7 @@ class Checker {
   // checker.cpp
   void advance();  // the running thread's past is released: what follows has a later clock
   void refresh();  // self_ of the running thread
+  void watch_stack();
   uint32_t* known_by(unsigned thread) { return known_.data() + size_t{thread} * kClockEntries; }
   size_t clock_entries() const { return kAgents + threads_in_block_; }
   Knowledge knowledge() const;
@@ -228,6 +229,7 @@ class Checker {
   // findings.cpp
   uint32_t place_of_site(Site site);
   static uint32_t place_of_code(const void* code);
+  bool is_of_kernel(uint32_t place);
   std::string describe_place(uint32_t place) const;
   std::string describe_actor(Record record) const;
   std::string describe_address(const std::byte* p) const;
@@ -249,6 +251,7 @@ class Checker {
   Shadow* region_ = nullptr;  // the device region that was touched last
   Thread* thread_ = nullptr;
   const std::byte *stack_low_ = nullptr, *stack_high_ = nullptr;
+  size_t unwatched_stack_bytes_ = 0;  // from stack_low_; none where the thread's accumulators are watched
 
   std::vector<std::unique_ptr<Shadow>> regions_;
   std::map<const std::byte*, size_t> allocations_;
@@ -273,6 +276,7 @@ class Checker {
 
   std::vector<Site> sites_;
   std::map<std::pair<const char*, int>, uint32_t> site_places_;
+  std::unordered_map<uint32_t, bool> is_of_kernel_;
   std::map<std::pair<Defect, uint32_t>, size_t> found_;  // (defect, place) -> index into findings_
   std::vector<Finding> findings_;
 };

@@ -22,6 +22,7 @@ inline uint32_t Checker::place_of_code(const void* code) {
 template <bool kWrite, size_t kBytes>
 inline void Checker::access(const void* p, const void* code) {
   const auto* const begin = static_cast<const std::byte*>(p);
+  if (static_cast<size_t>(begin - stack_low_) < unwatched_stack_bytes_) return;
   const Record self = self_ | place_of_code(code);
   if constexpr (kBytes >= 2) {
     const Shadow* shadow = nullptr;

@@ -28,11 +28,13 @@ struct Frames {
 
 void ignore_error(void* /*data*/, const char* /*message*/, int /*number*/) {}
 
-std::string describe_code(const char* code) {
+/// Of the call that returns to `place`.
+Frames frames_of(uint32_t place) {
   static backtrace_state* const state = backtrace_create_state(nullptr, /*threaded=*/1, ignore_error, nullptr);
   Frames frames;
-  if (state != nullptr) backtrace_pcinfo(state, reinterpret_cast<uintptr_t>(code), Frames::add, ignore_error, &frames);
-  return !frames.kernel.empty() ? frames.kernel : !frames.any.empty() ? frames.any : "unknown line";
+  const auto code = reinterpret_cast<uintptr_t>(&__executable_start + place - 1);
+  if (state != nullptr) backtrace_pcinfo(state, code, Frames::add, ignore_error, &frames);
+  return frames;
 }
 
 std::string summary(const std::vector<Finding>& findings) {
@@ -104,10 +106,20 @@ uint32_t Checker::place_of_site(Site site) {
 }
 
 std::string Checker::describe_place(uint32_t place) const {
-  if (place == 0) return "an unknown line";
-  if (place < kFirstSite) return describe_code(&__executable_start + place - 1);  // the call, not where it returns to
+  if (place < kFirstSite) {
+    const Frames frames = frames_of(place);
+    return !frames.kernel.empty() ? frames.kernel : !frames.any.empty() ? frames.any : "unknown line";
+  }
   const Site site = sites_[place - kFirstSite];
   return concat(file_name(site.file), ":", site.line);
+}
+
+/// Whether a place is in a kernel source. The emulator itself may run library functions that were instrumented for one.
+bool Checker::is_of_kernel(uint32_t place) {
+  if (place >= kFirstSite) return true;
+  const auto [known, is_new] = is_of_kernel_.try_emplace(place, false);
+  if (is_new) known->second = !frames_of(place).kernel.empty();
+  return known->second;
 }
 
 std::string Checker::describe_actor(Record record) const {
