@@ -49,7 +49,7 @@ __device__ __forceinline__ void read_channels(float (&to)[kNarrowLength], const 
 template <class Wide, class Narrow, int kTaps, int kNarrow, bool kVector>
 __global__ __launch_bounds__(kNarrowThreads) void filter_gradient_narrow(const NarrowTask<Wide, Narrow> task) {
   constexpr int kGroups = kNarrowThreads / kNarrowLanes, kTile = kNarrowLanes * kNarrowLength;
-  constexpr int kStep = kTaps == 1 ? 4 : 3;  // pixels at a time
+  constexpr int kStep = kTaps == 1 ? 2 : 3;  // pixels at a time
   constexpr int kWindow = kStep + kTaps - 1, kStored = kNarrow > 0 ? kNarrow : 1;
   const int thread = static_cast<int>(threadIdx.x), group = thread / kNarrowLanes, lane = thread % kNarrowLanes;
   const int channel = static_cast<int>(blockIdx.x) * kTile + lane * kNarrowLength;

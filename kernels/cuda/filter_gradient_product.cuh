@@ -163,6 +163,7 @@ struct F32Product {
     const int lane = threadIdx.x % 32;
     g += lane / 4 * 4;
     x += lane % 4 * 4;
+#pragma unroll 2
     for (int pixel = 0; pixel < pixels; ++pixel) {
       Chunk<float> a[kRows / 32];
 #pragma unroll

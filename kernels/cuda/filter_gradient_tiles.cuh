@@ -26,10 +26,11 @@ struct TileTask {
   float* db = nullptr;               // [splits][K], for ConvTranspose2d [R*S][splits][K], or null
 };
 
-/// Warps, tile and shared memory of a kernel.
+/// Warps, tile and shared memory of a kernel, of which kBlocksPerMultiprocessor are expected to run beside each other.
 template <template <int, int, int, int, int> class ProductOf, int kRowWarps, int kColumnWarps, int kWarpRows,
-          int kWarpColumns, int kTileTaps>
+          int kWarpColumns, int kTileTaps, int kBlocksPerMultiprocessor>
 struct TileShape {
+  static constexpr int kBlocks = kBlocksPerMultiprocessor;
   static constexpr int kTaps = kTileTaps, kRows = kWarpRows, kColumns = kWarpColumns;  // of a warp
   static constexpr int kRowTile = kRowWarps * kRows, kColumnTile = kColumnWarps * kColumns;
   static constexpr int kColumnParts = kColumnWarps;
@@ -47,7 +48,9 @@ struct TileShape {
     return g_pixels(patch_h, patch_w) * tile_pitch(kRowTile) + x_pixels(patch_h, patch_w) * tile_pitch(kColumnTile);
   }
   static constexpr size_t shared_bytes(int patch_h, int patch_w) {
-    return kMaxPixels * sizeof(int) + kStages * sizeof(Element) * static_cast<size_t>(stage_length(patch_h, patch_w));
+    const size_t stages = kStages * sizeof(Element) * static_cast<size_t>(stage_length(patch_h, patch_w));
+    const size_t bias = sizeof(float) * kThreads * Chunk<Element>::kLength;
+    return kMaxPixels * sizeof(int) + (stages > bias ? stages : bias);
   }
 };
 
@@ -105,13 +108,10 @@ class TileLoader {
         const bool is_valid = is_inside && c < channels;
         cp_async_16(to, is_valid ? image + h * stride_h + w * stride_w + c : first_.data, is_valid ? 16 : 0);
       } else {
-        Chunk<Element> chunk;
-#pragma unroll
+#pragma unroll 2
         for (int i = 0; i < kLength; ++i) {
-          const float value = is_inside ? read(rectangle.n, h, w, channel_ + i) : 0.0F;
-          chunk.values[i] = Element(value);
+          to[i] = Element(is_inside ? read(rectangle.n, h, w, channel_ + i) : 0.0F);
         }
-        *reinterpret_cast<Chunk<Element>*>(to) = chunk;
       }
     }
   }
@@ -193,28 +193,26 @@ __global__ __launch_bounds__(Shape::kThreads) void filter_gradient_tiles(const T
       TileLoader<Element, G, Shape::kRowTile, kThreads, kVector>;  // sums what it copied: same pixels, channels
   float bias[Bias::kLength] = {};
 
-  for (int stage = 0; stage < Shape::kStages - 1; ++stage) {
-    if (first + stage < last) load(first + stage, stage);
-    cp_async_commit();
-  }
-  int stage = 0;
-  for (int patch = first; patch < last; ++patch) {
+  int stage = 1;
+  for (int patch = first - (Shape::kStages - 1); patch < last; ++patch) {  // the first rounds only load
     cp_async_wait<Shape::kStages - 2>();
     __syncthreads();  // the patch is there, and the one before it is done with
     const int next = patch + Shape::kStages - 1;
     if (next < last) load(next, (stage + Shape::kStages - 1) % Shape::kStages);
     cp_async_commit();
 
-    const Element* g_tile = stages + stage * stage_length;
-    const Element* x_tile = g_tile + g_pixels * kGPitch;
-    product.multiply(g_tile + row_warp * Shape::kRows,
-                     x_tile + tap_row * x_columns * kXPitch + column_warp * Shape::kColumns, x_pixel, g_pixels);
-    if (has_bias) {
-      for (int pixel = thread / Bias::kChunks; pixel < g_pixels; pixel += Bias::kPixels) {
-        const auto chunk =
-            *reinterpret_cast<const Chunk<Element>*>(g_tile + pixel * kGPitch + thread % Bias::kChunks * Bias::kLength);
+    if (patch >= first) {
+      const Element* g_tile = stages + stage * stage_length;
+      const Element* x_tile = g_tile + g_pixels * kGPitch;
+      product.multiply(g_tile + row_warp * Shape::kRows,
+                       x_tile + tap_row * x_columns * kXPitch + column_warp * Shape::kColumns, x_pixel, g_pixels);
+      if (has_bias) {
+        for (int pixel = thread / Bias::kChunks; pixel < g_pixels; pixel += Bias::kPixels) {
+          const auto chunk = *reinterpret_cast<const Chunk<Element>*>(g_tile + pixel * kGPitch +
+                                                                      thread % Bias::kChunks * Bias::kLength);
 #pragma unroll
-        for (int i = 0; i < Bias::kLength; ++i) bias[i] += float(chunk.values[i]);
+          for (int i = 0; i < Bias::kLength; ++i) bias[i] += float(chunk.values[i]);
+        }
       }
     }
     stage = (stage + 1) % Shape::kStages;
