@@ -9,6 +9,9 @@ namespace unet::engine {
 /// between floating-point types. Kernel: kernels/cast.h.
 Tensor cast(const Tensor& x, DType dtype);
 
+/// to = x, converted; shapes must be equal. Outside the graph.
+void copy(const Tensor& x, const Tensor& to);
+
 /// A copy in memory of its own, outside the graph.
 Tensor clone(const Tensor& x);
 

@@ -88,7 +88,8 @@ Trainer::Trainer(std::shared_ptr<engine::Device> device, TrainingConfig config, 
       set_(std::move(set)),
       info_(std::move(info)),
       network_(device_, config_.network, static_cast<uint64_t>(config_.run.seed)),
-      optimizer_(make_optimizer(config_.optimizer, network_)) {
+      optimizer_(make_optimizer(config_.optimizer, network_)),
+      captures_(device_->state().can_capture()) {
   if (set_.training.empty()) throw DataError("training: expected at least one training page, got none");
   TileRule(static_cast<int>(config_.network.depth)).output(config_.tile.input);
   if (config_.run.select == Selection::pixel_error && config_.network.classes != 2) {
@@ -114,53 +115,126 @@ Trainer::Batch Trainer::make_batch(int64_t step) const {
   return batch;
 }
 
-StepRecord Trainer::step() {
-  const double start = now_s();
+/// Sends the sample of a step to the device.
+void Trainer::upload(int64_t step) {
+  if (uploaded_ == step) return;
   if (!batches_) {
     const int workers = std::max(1, device_->context().threads / 2);
-    batches_ = std::make_unique<Prefetch<Batch>>([this](int64_t step) { return make_batch(step); }, progress_.steps,
-                                                 workers, 2 * workers + 1);
+    batches_ = std::make_unique<Prefetch<Batch>>([this](int64_t number) { return make_batch(number); }, step, workers,
+                                                 2 * workers + 1);
   }
+  if (!pass_) {
+    const int64_t side = config_.tile.input, count = config_.tile.batch;
+    const int64_t out = TileRule(static_cast<int>(config_.network.depth)).output(side);
+    pass_ = std::unique_ptr<Pass>(new Pass{{device_, Shape{count, side, side, config_.network.in_channels}, DType::f32},
+                                           {device_, Shape{count, out, out, 1}, DType::i32},
+                                           {device_, Shape{count, out, out, 1}, DType::f32},
+                                           {device_, Shape{1}, DType::i32},
+                                           {}});
+  }
+  const double start = now_s();
   const Batch batch = batches_->next();
   last_wait_ = now_s() - start;
+  const auto number = static_cast<int32_t>(step);
+  pass_->images.start<float>(step, batch.images);
+  pass_->labels.start<int32_t>(step, batch.labels);
+  pass_->weights.start<float>(step, batch.weights);
+  pass_->number.start<int32_t>(step, std::span(&number, 1));
+  uploaded_ = step;
+}
 
-  const int64_t side = config_.tile.input, count = config_.tile.batch;
-  const int64_t out = TileRule(static_cast<int>(config_.network.depth)).output(side);
-  const Tensor x = Tensor::from(device_, Shape{count, side, side, config_.network.in_channels}, batch.images);
-  const Tensor labels = Tensor::from(device_, Shape{count, out, out, 1}, batch.labels);
-  const Tensor weights = Tensor::from(device_, Shape{count, out, out, 1}, batch.weights);
-
-  const kernels::PhiloxKey dropout{.seed = static_cast<uint64_t>(config_.run.seed),
-                                   .purpose = static_cast<uint32_t>(Purpose::dropout),
-                                   .step = static_cast<uint32_t>(progress_.steps)};
-  const Tensor loss = engine::softmax_cross_entropy(
-      network_.forward(x, dtype_of(config_.run.precision), &dropout), labels, weights,
-      config_.loss.normalisation == LossNormalisation::mean ? engine::LossNormalization::valid_pixels
-                                                            : engine::LossNormalization::weight_sum);
-  engine::backward(loss);
-
-  const engine::StepStatistics::Values statistics = engine::StepStatistics(loss, optimizer_->parameters()).read();
-  StepRecord record{.step = progress_.steps,
-                    .loss = statistics.loss,
-                    .learning_rate = config_.optimizer.lr * config_.schedule.factor(progress_.steps, fraction_done()),
-                    .gradient_norm = statistics.gradient_norm};
-  record.skipped = !std::isfinite(record.loss) || !std::isfinite(record.gradient_norm);
-  if (record.skipped) {
-    ++progress_.skipped;
-    if (++progress_.skipped_in_a_row >= kMaxSkippedInARow) {
-      throw NumericError(concat("training: ", kMaxSkippedInARow,
-                                " steps in a row without a finite gradient, first bad: ", first_bad_tensor(),
-                                "; lower optimizer.lr, or look for extreme values in the images"));
-    }
-  } else {
-    progress_.skipped_in_a_row = 0;
-    optimizer_->step(record.learning_rate);
-  }
+/// Forward and backward pass over the present sample: gradients and statistics.
+void Trainer::run_pass() {
   engine::clear_gradients(optimizer_->parameters());
-  ++progress_.steps;
-  record.seconds = now_s() - start;
-  progress_.seconds += record.seconds;
-  return record;
+  const kernels::PhiloxKey dropout{.seed = static_cast<uint64_t>(config_.run.seed),
+                                   .purpose = static_cast<uint32_t>(Purpose::dropout)};
+  const Tensor scores =
+      network_.forward(pass_->images.tensor(), dtype_of(config_.run.precision), &dropout, pass_->number.tensor());
+  const Tensor loss = engine::softmax_cross_entropy(scores, pass_->labels.tensor(), pass_->weights.tensor(),
+                                                    config_.loss.normalisation == LossNormalisation::mean
+                                                        ? engine::LossNormalization::valid_pixels
+                                                        : engine::LossNormalization::weight_sum);
+  engine::backward(loss);
+  pass_->statistics.emplace(loss, optimizer_->parameters());
+}
+
+/// Gives the device the passes of a step.
+void Trainer::start_pass(int64_t step) {
+  upload(step);
+  for (engine::StagedTensor* input : {&pass_->images, &pass_->labels, &pass_->weights, &pass_->number}) {
+    input->finish(step);
+  }
+  if (warm_ && !captured_ && captures_) {
+    try {
+      captured_ = std::make_unique<engine::CapturedWork>(device_, [this] { run_pass(); });
+    } catch (const OutOfMemory&) {  // what a graph works in is not shared with others
+      captures_ = false;
+    }
+  }
+  if (captured_) {
+    captured_->replay();
+  } else {
+    run_pass();
+    warm_ = true;
+  }
+  started_ = step;
+}
+
+/// Starts the next step's pass before it is asked for.
+void Trainer::start_ahead() {
+  try {
+    start_pass(progress_.steps);
+  } catch (const Error&) {  // comes up again, and is told, when the step is asked for
+    forget_pass();
+  }
+}
+
+/// The next step starts anew: after an error, or with other weights.
+void Trainer::forget_pass() {
+  captured_.reset();
+  engine::clear_gradients(optimizer_->parameters());
+  pass_.reset();
+  batches_.reset();
+  warm_ = false;
+  uploaded_ = started_ = -1;
+}
+
+StepRecord Trainer::step() {
+  const double start = now_s();
+  const int64_t number = progress_.steps;
+  // A device has work for the time in which the host looks at results.
+  const bool ahead = device_->state().can_capture() && number + 1 < config_.run.steps;
+  try {
+    if (started_ != number) start_pass(number);
+    if (ahead) upload(number + 1);
+    const engine::StepStatistics::Values statistics = pass_->statistics->read();
+
+    StepRecord record{.step = number,
+                      .loss = statistics.loss,
+                      .learning_rate = config_.optimizer.lr * config_.schedule.factor(number, fraction_done()),
+                      .gradient_norm = statistics.gradient_norm};
+    record.skipped = !std::isfinite(record.loss) || !std::isfinite(record.gradient_norm);
+    if (record.skipped) {
+      ++progress_.skipped;
+      if (++progress_.skipped_in_a_row >= kMaxSkippedInARow) {
+        throw NumericError(concat("training: ", kMaxSkippedInARow,
+                                  " steps in a row without a finite gradient, first bad: ", first_bad_tensor(),
+                                  "; lower optimizer.lr, or look for extreme values in the images"));
+      }
+    } else {
+      progress_.skipped_in_a_row = 0;
+      optimizer_->step(record.learning_rate);
+    }
+    if (!captured_) engine::clear_gradients(optimizer_->parameters());
+    ++progress_.steps;
+    if (ahead) start_ahead();
+    record.seconds = now_s() - start;
+    progress_.seconds += record.seconds;
+    return record;
+  } catch (...) {
+    forget_pass();
+    throw;
+  }
 }
 
 std::string Trainer::first_bad_tensor() const {
@@ -173,6 +247,7 @@ std::string Trainer::first_bad_tensor() const {
 
 ValidationRecord Trainer::validate(const SeePrediction& see) {
   const double start = now_s();
+  captured_.reset();  // its memory serves the tiles now
   ValidationRecord record{.step = progress_.steps};
   double loss_sum = 0;
   int64_t pixels = 0;
@@ -274,7 +349,7 @@ void Trainer::load_checkpoint(const std::filesystem::path& path) {
   engine::load_tensors(file, tensors);
   optimizer_->set_steps(optimizer_steps);
   progress_ = progress;
-  batches_.reset();
+  forget_pass();
 }
 
 }  // namespace unet

@@ -4,8 +4,11 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 
+#include "engine/captured_work.h"
 #include "engine/optimizer.h"
+#include "engine/staged_tensor.h"
 #include "unet/augment.h"
 #include "unet/model.h"
 #include "unet/prefetch.h"
@@ -17,6 +20,10 @@ namespace unet {
 /// Trains one network. Everything random is a function of the seed and the step, so a trainer that was saved and
 /// loaded goes on bit for bit as if it had not stopped. Exception: with a time limit the learning rate follows the
 /// clock.
+///
+/// On a device that can capture, forward and backward pass are recorded as a graph in the second step and replayed from
+/// then on; the next sample travels to the device, and the next pass starts, before the results of a step are told.
+/// The numbers are those of direct execution. See docs/design/0003-training-steps-as-graphs.md.
 class Trainer {
  public:
   /// `config` is resolved (in_channels and classes set). Sample threads start with the first step.
@@ -69,7 +76,21 @@ class Trainer {
     std::vector<float> weights;   // [B,h,w,1]
   };
 
+  /// What a step reads and leaves on the device.
+  struct Pass {
+    engine::StagedTensor images;   // [B,H,W,C] f32
+    engine::StagedTensor labels;   // [B,h,w,1] i32
+    engine::StagedTensor weights;  // [B,h,w,1] f32
+    engine::StagedTensor number;   // [1] i32, of the step
+    std::optional<engine::StepStatistics> statistics;
+  };
+
   Batch make_batch(int64_t step) const;
+  void upload(int64_t step);
+  void start_pass(int64_t step);
+  void run_pass();
+  void start_ahead();
+  void forget_pass();
   std::string first_bad_tensor() const;
 
   std::shared_ptr<engine::Device> device_;
@@ -81,6 +102,12 @@ class Trainer {
   Progress progress_;
   double last_wait_ = 0;
   std::unique_ptr<Prefetch<Batch>> batches_;
+
+  std::unique_ptr<Pass> pass_;
+  std::unique_ptr<engine::CapturedWork> captured_;  // run_pass()
+  bool warm_ = false;                               // a pass has been executed directly: its memory is at hand
+  bool captures_ = false;                           // passes are to be captured
+  int64_t uploaded_ = -1, started_ = -1;            // newest step whose sample, whose pass is on its way
 };
 
 }  // namespace unet

@@ -81,19 +81,23 @@ class Event {
 
 class Graph final : public CapturedGraph {
  public:
-  /// Takes `recorded` over.
-  explicit Graph(cudaGraph_t recorded) {
+  /// Takes `recorded` over; launches go to `stream`.
+  Graph(cudaGraph_t recorded, cudaStream_t stream) : stream_(stream) {
     const cudaError_t status = cudaGraphInstantiate(&raw_, recorded, 0);
     cudaGraphDestroy(recorded);
     require(status, "instantiating a captured graph");
   }
-  ~Graph() override { cudaGraphExecDestroy(raw_); }
+  ~Graph() override {
+    cudaStreamSynchronize(stream_);  // launches may be under way
+    cudaGraphExecDestroy(raw_);
+  }
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
-  cudaGraphExec_t raw() const { return raw_; }
+  void launch() const { require(cudaGraphLaunch(raw_, stream_), "launching a captured graph"); }
 
  private:
   cudaGraphExec_t raw_ = nullptr;
+  cudaStream_t stream_;
 };
 
 std::shared_ptr<void> allocate_pinned(size_t bytes) {
@@ -170,11 +174,9 @@ class GpuState final : public State {
   std::unique_ptr<CapturedGraph> end_capture() override {
     cudaGraph_t graph = nullptr;
     require(cudaStreamEndCapture(stream(), &graph), "capturing");
-    return std::make_unique<Graph>(graph);
+    return std::make_unique<Graph>(graph, stream());
   }
-  void replay(const CapturedGraph& graph) override {
-    require(cudaGraphLaunch(dynamic_cast<const Graph&>(graph).raw(), stream()), "launching a captured graph");
-  }
+  void replay(const CapturedGraph& graph) override { dynamic_cast<const Graph&>(graph).launch(); }
 
  private:
   static bool is_pinned(const void* host) {
