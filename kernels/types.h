@@ -7,6 +7,8 @@
 
 #if defined(__CUDACC__)
 #define UNET_HOST_DEVICE __host__ __device__
+#elif defined(UNET_EMULATED)
+#define UNET_HOST_DEVICE __attribute__((always_inline))  // part of the kernel, as the checker sees it
 #else
 #define UNET_HOST_DEVICE
 #endif
