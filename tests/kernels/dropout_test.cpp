@@ -41,9 +41,9 @@ TEMPLATE_TEST_CASE("dropout: one mask for every layout, target and number of thr
   }
   const Shape large{2, 20, 30, 33};
   const Values x = integers(large, 2, 1, 9);
-  require_thread_independent([&](int threads) {
-    const Buffer<TestType> x_buffer(Storage::blocked, large, x), y_buffer(Storage::nhwc_crop, large);
-    Runner{Target::cpu, threads}(Dropout<TestType>{.x = x_buffer, .y = y_buffer, .p = 0.5, .key = kKey});
+  require_schedule_independent([&](int threads) {
+    const Buffer<TestType> x_buffer(kOtherStorage, large, x), y_buffer(Storage::nhwc_crop, large);
+    Runner{kTarget, threads}(Dropout<TestType>{.x = x_buffer, .y = y_buffer, .p = 0.5, .key = kKey});
     return y_buffer.values();
   });
 }
@@ -52,7 +52,7 @@ TEST_CASE("dropout: a rate with no exact scale agrees to one rounding") {
   const Shape shape{1, 9, 9, 40};
   const Values x = randoms<float>(shape, 1, -1, 1), y = dropped(x, 0.3);
   for (const Target target : kTargets) {
-    const Buffer<float> x_buffer(Storage::nhwc, shape, x), y_buffer(Storage::blocked, shape);
+    const Buffer<float> x_buffer(Storage::nhwc, shape, x), y_buffer(kOtherStorage, shape);
     Runner{target}(Dropout<float>{.x = x_buffer, .y = y_buffer, .p = 0.3, .key = kKey});
     require_close(y_buffer.values(), y, 3e-7, 0);
   }
@@ -60,9 +60,9 @@ TEST_CASE("dropout: a rate with no exact scale agrees to one rounding") {
 
 TEST_CASE("dropout: drops the share it is asked to, and another one at every step") {
   const Shape shape{1, 100, 100, 16};
-  const Buffer<float> x(Storage::blocked, shape, Values(static_cast<size_t>(shape.size()), 1));
-  const Buffer<float> y(Storage::blocked, shape), other(Storage::blocked, shape);
-  Runner run(Target::cpu);
+  const Buffer<float> x(kOtherStorage, shape, Values(static_cast<size_t>(shape.size()), 1));
+  const Buffer<float> y(kOtherStorage, shape), other(kOtherStorage, shape);
+  Runner run(kTarget);
   for (const double p : {0.1, 0.5, 0.9}) {
     run(Dropout<float>{.x = x, .y = y, .p = p, .key = kKey});
     const Values values = y.values();
@@ -80,12 +80,12 @@ TEST_CASE("dropout: drops the share it is asked to, and another one at every ste
 TEST_CASE("dropout: a step kept in memory is the key's") {
   const Shape shape{1, 3, 7, 17};
   const Values x = integers(shape, 1, 1, 9);
-  const uint32_t step = kKey.step;
+  const Buffer<uint32_t> step(Storage::nhwc, {}, {static_cast<double>(kKey.step)});
   PhiloxKey key = kKey;
   key.step = 5;
-  for (const Target target : {Target::reference, Target::cpu}) {
+  for (const Target target : kTargets) {
     const Buffer<float> x_buffer(Storage::nhwc, shape, x), y_buffer(Storage::nhwc, shape);
-    Runner{target}(Dropout<float>{.x = x_buffer, .y = y_buffer, .p = 0.5, .key = key, .step = &step});
+    Runner{target}(Dropout<float>{.x = x_buffer, .y = y_buffer, .p = 0.5, .key = key, .step = step.view().data});
     require_equal(y_buffer.values(), dropped(x, 0.5));
   }
 }

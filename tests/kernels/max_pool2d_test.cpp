@@ -79,7 +79,7 @@ TEST_CASE("max_pool2d: code in another layout than its gradient") {
   const Values dy = integers(half, 1, -9, 9), code = integers(half, 2, 0, 3);
   for (const Target target : kTargets) {
     const Buffer<uint8_t> code_buffer(Storage::nhwc, half, code);
-    const Buffer<float> dy_buffer(Storage::blocked, half, dy), dx(Storage::blocked_crop, shape);
+    const Buffer<float> dy_buffer(kOtherStorage, half, dy), dx(kOtherStorage, shape);
     Runner{target}(MaxPool2dBackward<float>{.code = code_buffer, .dy = dy_buffer, .dx = dx});
     require_equal(dx.values(), spread(dy, code, shape));
     REQUIRE(dx.intact());
@@ -105,8 +105,8 @@ TEST_CASE("max_pool2d: ties go to the first, NaN beats numbers") {
       for (const int64_t c : {1, 16, 20}) {  // the same window in every channel
         Values x, y(static_cast<size_t>(c), window.y), code(static_cast<size_t>(c), window.code);
         for (const double v : window.x) x.insert(x.end(), static_cast<size_t>(c), v);
-        const Buffer<float> x_buffer(Storage::blocked, {1, 2, 2, c}, x), y_buffer(Storage::blocked, {1, 1, 1, c});
-        const Buffer<uint8_t> code_buffer(Storage::blocked, {1, 1, 1, c});
+        const Buffer<float> x_buffer(kOtherStorage, {1, 2, 2, c}, x), y_buffer(kOtherStorage, {1, 1, 1, c});
+        const Buffer<uint8_t> code_buffer(kOtherStorage, {1, 1, 1, c});
         Runner{target}(MaxPool2d<float>{.x = x_buffer, .y = y_buffer, .code = code_buffer});
         require_equal(y_buffer.values(), y);
         require_equal(code_buffer.values(), code);

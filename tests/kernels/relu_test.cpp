@@ -43,7 +43,7 @@ TEST_CASE("relu: special values") {
   const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
   for (const Target target : kTargets) {
     const Shape shape{1, 1, 1, 5};
-    const Buffer<float> x(Storage::nhwc, shape, {nan, -0.0, inf, -inf, 1e-45}), y(Storage::blocked, shape);
+    const Buffer<float> x(Storage::nhwc, shape, {nan, -0.0, inf, -inf, 1e-45}), y(kOtherStorage, shape);
     Runner{target}(Relu<float>{.x = x, .y = y});
     require_equal(y.values(), {nan, 0, inf, 0, static_cast<double>(1e-45F)});
     REQUIRE_FALSE(std::signbit(y.values()[1]));
@@ -84,7 +84,7 @@ TEST_CASE("relu: refuses operands that do not fit") {
 
 TEST_CASE("relu: f64 is refused on the cpu target") {
   const Buffer<double> x(Storage::nhwc, {1, 1, 1, 1}, {1}), y(Storage::nhwc, {1, 1, 1, 1});
-  REQUIRE_THROWS_AS(Runner{Target::cpu}(Relu<double>{.x = x, .y = y}), TypeError);
+  REQUIRE_THROWS_AS(Runner{kTarget}(Relu<double>{.x = x, .y = y}), TypeError);
 }
 
 }  // namespace

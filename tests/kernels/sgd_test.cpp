@@ -8,73 +8,76 @@ namespace {
 /// Parameter, gradient and velocity of one tensor.
 template <class T>
 struct Tensor {
-  std::vector<T> w, dw, v;
-  double lr_factor = 1, decay_factor = 1;
+  Tensor(const Values& w_values, const Values& dw_values, const Values& v_values, Storage storage = Storage::nhwc)
+      : shape{1, 1, 1, static_cast<int64_t>(w_values.size())},
+        w(storage, shape, w_values),
+        dw(storage, shape, dw_values),
+        v(storage, shape, v_values) {}
 
-  SgdParameter<T> parameter() {
-    return {.w = w.data(),
-            .dw = dw.data(),
-            .v = v.data(),
-            .size = static_cast<int64_t>(w.size()),
+  SgdParameter<T> parameter(double lr_factor = 1, double decay_factor = 1) const {
+    return {.w = w.view().data,
+            .dw = dw.view().data,
+            .v = v.view().data,
+            .size = shape.c,
             .lr_factor = lr_factor,
             .decay_factor = decay_factor};
   }
+
+  Shape shape;
+  Buffer<T> w, dw, v;
 };
 
 TEST_CASE("sgd: Caffe's momentum keeps the old learning rate in its velocity") {
   for (const Target target : kTargets) {
-    Tensor<float> t{.w = {0}, .dw = {1}, .v = {0}};
+    const Tensor<float> t({0}, {1}, {0});
     const std::vector parameters{t.parameter()};
     Runner run(target);
     run(Sgd<float>{.parameters = parameters, .lr = 1, .momentum = 0.5});
-    REQUIRE(t.v[0] == -1);
-    REQUIRE(t.w[0] == -1);
+    require_equal(t.v.values(), {-1});
+    require_equal(t.w.values(), {-1});
     run(Sgd<float>{.parameters = parameters, .lr = 0.125, .momentum = 0.5});
-    REQUIRE(t.v[0] == -0.625F);  // PyTorch's rule would move by 0.1875
-    REQUIRE(t.w[0] == -1.625F);
+    require_equal(t.v.values(), {-0.625});  // PyTorch's rule would move by 0.1875
+    require_equal(t.w.values(), {-1.625});
   }
 }
 
 TEST_CASE("sgd: decay, factors and gradient scale by hand") {
   for (const Target target : kTargets) {
-    Tensor<float> plain{.w = {4}, .dw = {32}, .v = {2}};
-    Tensor<float> bias{.w = {4}, .dw = {32}, .v = {2}, .lr_factor = 2, .decay_factor = 0};
-    const std::vector parameters{plain.parameter(), bias.parameter(), SgdParameter<float>{}};
+    const Tensor<float> plain({4}, {32}, {2}), bias({4}, {32}, {2});
+    const std::vector parameters{plain.parameter(), bias.parameter(2, 0), SgdParameter<float>{}};
     Runner{target}(Sgd<float>{
         .parameters = parameters, .lr = 0.5, .momentum = 0.5, .weight_decay = 0.25, .gradient_scale = 0.125});
-    REQUIRE(plain.v[0] == 1 - 0.5F * (4 + 1));
-    REQUIRE(plain.w[0] == 4 + 1 - 0.5F * (4 + 1));
-    REQUIRE(bias.v[0] == 1 - 1.0F * 4);
-    REQUIRE(bias.w[0] == 4 + 1 - 1.0F * 4);
+    require_equal(plain.v.values(), {1 - 0.5 * (4 + 1)});
+    require_equal(plain.w.values(), {4 + 1 - 0.5 * (4 + 1)});
+    require_equal(bias.v.values(), {1 - 1.0 * 4});
+    require_equal(bias.w.values(), {4 + 1 - 1.0 * 4});
   }
 }
 
-template <class T>
-std::vector<Tensor<T>> random_tensors() {
-  std::vector<Tensor<T>> tensors;
-  for (const int64_t size : {1, 15, 16, 17, 1000, 40001}) {
-    const auto draw = [&](uint32_t seed) {
-      const Values values = randoms<float>({1, 1, 1, size}, seed + static_cast<uint32_t>(size), -1, 1);
-      return std::vector<T>(values.begin(), values.end());
-    };
-    tensors.push_back({.w = draw(1), .dw = draw(2), .v = draw(3)});
-  }
-  return tensors;
-}
-
+/// Tensors of many sizes, more than one launch takes, some of them not aligned.
 template <class T>
 Values after_three_steps(Target target, int threads) {
-  auto tensors = random_tensors<T>();
+  std::vector<Tensor<T>> tensors;
   std::vector<SgdParameter<T>> parameters;
-  for (auto& tensor : tensors) parameters.push_back(tensor.parameter());
+  for (const int64_t size : sizes_of_parameters()) {
+    const auto draw = [&](uint32_t seed) {
+      return randoms<float>({1, 1, 1, size}, seed + static_cast<uint32_t>(tensors.size()), -1, 1);
+    };
+    const Storage storage = kStorages[tensors.size() % 3 == 2 ? kStorages.size() - 1 : 0];
+    tensors.emplace_back(draw(1), draw(2), draw(3), storage);
+  }
+  for (const auto& tensor : tensors) parameters.push_back(tensor.parameter());
   Runner run(target, threads);
   for (const double lr : {0.1, 0.1, 0.01}) {
     run(Sgd<T>{.parameters = parameters, .lr = lr, .momentum = 0.9, .weight_decay = 1e-3, .gradient_scale = 0.3});
   }
   Values all;
   for (const auto& tensor : tensors) {
-    all.insert(all.end(), tensor.w.begin(), tensor.w.end());
-    all.insert(all.end(), tensor.v.begin(), tensor.v.end());
+    for (const auto* buffer : {&tensor.w, &tensor.v}) {
+      REQUIRE(buffer->intact());
+      const Values values = buffer->values();
+      all.insert(all.end(), values.begin(), values.end());
+    }
   }
   return all;
 }
@@ -82,8 +85,8 @@ Values after_three_steps(Target target, int threads) {
 TEST_CASE("sgd: targets agree, threads do not matter") {
   const Values expected = after_three_steps<double>(Target::reference, 1);
   require_close(after_three_steps<float>(Target::reference, 1), expected, 1e-6);
-  require_close(after_three_steps<float>(Target::cpu, 2), expected, 1e-6);
-  require_thread_independent([](int threads) { return after_three_steps<float>(Target::cpu, threads); });
+  require_close(after_three_steps<float>(kTarget, 2), expected, 1e-6);
+  require_schedule_independent([](int threads) { return after_three_steps<float>(kTarget, threads); });
 }
 
 TEST_CASE("sgd: refuses missing arrays and settings that are none") {

@@ -126,7 +126,7 @@ TEST_CASE("softmax_cross_entropy: dx over x, and no dx at all") {
   for (const Target target : kTargets) {
     const auto expected = problem.solve(target);
     const Shape plane{1, 5, 70, 1};
-    const Buffer<float> x(Storage::blocked, problem.shape, problem.x), loss(Storage::nhwc, {1, 1, 1, 1});
+    const Buffer<float> x(kOtherStorage, problem.shape, problem.x), loss(Storage::nhwc, {1, 1, 1, 1});
     const Buffer<int32_t> labels(Storage::nhwc, plane, problem.labels);
     const Buffer<float> weights(Storage::nhwc, plane, problem.weights);
     SoftmaxCrossEntropy<float> op{.x = x, .labels = labels, .weights = weights, .loss = loss, .dx = {}};
@@ -158,8 +158,8 @@ TEST_CASE("softmax_cross_entropy: gradient equals finite differences") {
 
 TEST_CASE("softmax_cross_entropy: the same bits for every number of threads") {
   const auto problem = random_problem<float>({2, 97, 99, 2}, 40);
-  require_thread_independent([&](int threads) {
-    const auto result = problem.solve(Target::cpu, Storage::blocked, Storage::nhwc, Storage::nhwc_crop, threads);
+  require_schedule_independent([&](int threads) {
+    const auto result = problem.solve(kTarget, kOtherStorage, Storage::nhwc, Storage::nhwc_crop, threads);
     Values all = result.dx;
     all.push_back(result.loss);
     return all;

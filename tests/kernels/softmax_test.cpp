@@ -60,7 +60,7 @@ TEST_CASE("softmax: the cpu's exponential over its whole range") {
   for (size_t i = 0; i < 90000; ++i) x[2 * i] = static_cast<double>(static_cast<float>(-1e-3 * static_cast<double>(i)));
   const Values y = softmax_of(x, 2);
   const Buffer<float> x_buffer(Storage::nhwc, shape, x), y_buffer(Storage::nhwc, shape);
-  Runner{Target::cpu}(Softmax<float>{.x = x_buffer, .y = y_buffer});
+  Runner{kTarget}(Softmax<float>{.x = x_buffer, .y = y_buffer});
   const Values result = y_buffer.values();
   double worst = 0;
   for (size_t i = 0; i < 180000; i += 2) {
@@ -73,9 +73,9 @@ TEST_CASE("softmax: the cpu's exponential over its whole range") {
 TEST_CASE("softmax: the same bits for every number of threads, double on the reference") {
   const Shape shape{2, 65, 66, 3};
   const Values x = randoms<float>(shape, 1, -5, 5);
-  require_thread_independent([&](int threads) {
-    const Buffer<float> x_buffer(Storage::blocked, shape, x), y(Storage::nhwc, shape);
-    Runner{Target::cpu, threads}(Softmax<float>{.x = x_buffer, .y = y});
+  require_schedule_independent([&](int threads) {
+    const Buffer<float> x_buffer(kOtherStorage, shape, x), y(Storage::nhwc, shape);
+    Runner{kTarget, threads}(Softmax<float>{.x = x_buffer, .y = y});
     return y.values();
   });
   const Buffer<double> x_buffer(Storage::blocked, shape, x), y(Storage::nhwc, shape);

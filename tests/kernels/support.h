@@ -7,17 +7,16 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
-#include <new>
 #include <ostream>
 #include <random>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "kernels/context.h"
 #include "tests/catch.h"
+#include "tests/kernels/target_memory.h"
 
 namespace unet::kernels::test {
 
@@ -33,17 +32,34 @@ inline std::ostream& operator<<(std::ostream& out, const Shape& s) {
   return out << "[" << s.n << "," << s.h << "," << s.w << "," << s.c << "]";
 }
 
-/// How an operand is stored. The crops are windows into a larger image, so their rows do not touch.
-enum class Storage : uint8_t { nhwc, blocked, nhwc_crop, blocked_crop };
+/// How an operand is stored. The crops are windows into a larger image, so their rows do not touch; the shifted one
+/// starts one element past the alignment of all others.
+enum class Storage : uint8_t { nhwc, blocked, nhwc_crop, blocked_crop, nhwc_shifted };
 
-inline constexpr std::array kStorages{Storage::nhwc, Storage::blocked, Storage::nhwc_crop, Storage::blocked_crop};
+/// Those that the target under test takes.
+inline constexpr auto kStorages = [] {
+  if constexpr (kOnDevice) {
+    return std::array{Storage::nhwc, Storage::nhwc_crop, Storage::nhwc_shifted};
+  } else {
+    return std::array{Storage::nhwc, Storage::blocked, Storage::nhwc_crop, Storage::blocked_crop};
+  }
+}();
+/// One of them that is not dense channels last.
+inline constexpr Storage kOtherStorage = kStorages[1];
 
 inline std::ostream& operator<<(std::ostream& out, Storage storage) {
-  constexpr std::array names{"nhwc", "blocked", "nhwc crop", "blocked crop"};
+  constexpr std::array names{"nhwc", "blocked", "nhwc crop", "blocked crop", "nhwc shifted"};
   return out << names[static_cast<size_t>(storage)];
 }
 
-inline constexpr std::array kTargets{Target::reference, Target::cpu};
+/// The targets of this program.
+inline constexpr auto kTargets = [] {
+  if constexpr (kOnDevice) {
+    return std::array{kTarget};
+  } else {
+    return std::array{Target::reference, Target::cpu};
+  }
+}();
 
 /// f of every value.
 template <class F>
@@ -52,8 +68,14 @@ std::vector<double> mapped(std::vector<double> values, F f) {
   return values;
 }
 
-/// Channel counts around the block of 16.
-inline constexpr std::array<int64_t, 10> kChannels{1, 2, 3, 5, 8, 15, 16, 17, 31, 33};
+/// Channel counts around the block of 16, the vectors of a device and its tiles.
+inline constexpr auto kChannels = [] {
+  if constexpr (kOnDevice) {
+    return std::array<int64_t, 17>{1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 128, 130};
+  } else {
+    return std::array<int64_t, 10>{1, 2, 3, 5, 8, 15, 16, 17, 31, 33};
+  }
+}();
 
 /// Values in logical NHWC order; double holds every element type exactly.
 using Values = std::vector<double>;
@@ -78,8 +100,12 @@ class Buffer {
     const int64_t top = is_crop ? 1 : 0, left = is_crop ? 2 : 0;
     const int64_t rows = shape.h + 2 * top, columns = shape.w + 2 * left - (is_crop ? 1 : 0);
     const int64_t stored_c = is_blocked ? round_up(shape.c, kChannelBlock) : shape.c;
-    storage_.assign(static_cast<size_t>(shape.n * rows * columns * stored_c + 2 * kCanary), poison<T>());
-    T* data = storage_.data() + kCanary;
+    const int64_t first = kCanary + (storage == Storage::nhwc_shifted ? 1 : 0);
+    const int64_t end = first + shape.n * rows * columns * stored_c;
+    elements_ = end + kCanary;
+    memory_ = std::make_unique<TargetMemory>(bytes(elements_), bytes(first), bytes(end));
+    std::fill_n(begin(), elements_, poison<T>());
+    T* data = begin() + first;
     const View<T> whole = is_blocked ? View<T>::blocked(data, shape.n, rows, columns, shape.c)
                                      : View<T>::nhwc(data, shape.n, rows, columns, shape.c);
     view_ = is_crop ? whole.crop(top, left, shape.h, shape.w) : whole;
@@ -90,7 +116,7 @@ class Buffer {
 
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  Buffer(Buffer&&) noexcept = default;  // a moved vector keeps its memory, so the view stays valid
+  Buffer(Buffer&&) noexcept = default;
 
   const View<T>& view() const { return view_; }
   const Shape& shape() const { return shape_; }
@@ -101,8 +127,11 @@ class Buffer {
     REQUIRE(static_cast<int64_t>(values.size()) == shape_.size());
     auto value = values.begin();
     for_each_pixel([&](int64_t n, int64_t h, int64_t w) {
-      for (int64_t c = 0; c < shape_.c; ++c) view_(n, h, w, c) = static_cast<T>(*value++);
-      for (int64_t c = shape_.c; c < stored_channels(); ++c) view_(n, h, w, c) = T{};
+      std::vector<T> pixel(static_cast<size_t>(stored_channels()), T{});
+      for (int64_t c = 0; c < shape_.c; ++c) pixel[static_cast<size_t>(c)] = static_cast<T>(*value++);
+      for (int64_t c = 0; c < stored_channels(); c += view_.block) {
+        TargetMemory::upload(&view_(n, h, w, c), &pixel[static_cast<size_t>(c)], bytes(view_.block));
+      }
     });
   }
 
@@ -117,18 +146,18 @@ class Buffer {
 
   /// True where all memory outside the view is untouched and the channel padding holds zeros.
   bool intact() const {
-    std::vector<bool> is_inside(storage_.size(), false);
+    std::vector<bool> is_inside(static_cast<size_t>(elements_), false);
     bool has_zero_padding = true;
     for_each_pixel([&](int64_t n, int64_t h, int64_t w) {
       for (int64_t c = 0; c < stored_channels(); ++c) {
         const T* element = &view_(n, h, w, c);
-        is_inside[static_cast<size_t>(element - storage_.data())] = true;
+        is_inside[static_cast<size_t>(element - begin())] = true;
         if (c >= shape_.c && !(static_cast<double>(*element) == 0)) has_zero_padding = false;
       }
     });
     const T expected = poison<T>();
-    for (size_t i = 0; i < storage_.size(); ++i) {
-      if (!is_inside[i] && std::memcmp(&storage_[i], &expected, sizeof expected) != 0) return false;
+    for (int64_t i = 0; i < elements_; ++i) {
+      if (!is_inside[static_cast<size_t>(i)] && std::memcmp(begin() + i, &expected, sizeof expected) != 0) return false;
     }
     return has_zero_padding;
   }
@@ -136,6 +165,8 @@ class Buffer {
  private:
   static constexpr int64_t kCanary = 64;  // elements before and after
 
+  static size_t bytes(int64_t elements) { return static_cast<size_t>(elements) * sizeof(T); }
+  T* begin() const { return static_cast<T*>(memory_->data()); }
   int64_t stored_channels() const { return view_.is_blocked() ? round_up(shape_.c, kChannelBlock) : shape_.c; }
 
   template <class Visit>
@@ -148,40 +179,36 @@ class Buffer {
   }
 
   Shape shape_;
-  std::vector<T> storage_;
+  int64_t elements_ = 0;
+  std::unique_ptr<TargetMemory> memory_;
   View<T> view_;
 };
 
-/// Hands out poisoned blocks; the destructor's owner can ask whether all came back.
+/// Hands out poisoned blocks; the owner can ask whether all came back.
 class TestWorkspace : public Workspace {
  public:
-  ~TestWorkspace() override {
-    for (void* block : blocks_) ::operator delete (block, std::align_val_t{64});
-  }
   void* allocate(size_t bytes) override {
-    void* block = ::operator new (bytes, std::align_val_t{64});
+    TargetMemory memory(bytes, 0, bytes);
+    void* const block = memory.data();
     std::memset(block, 0xff, bytes);
-    blocks_.insert(block);
+    blocks_.emplace(block, std::move(memory));
     return block;
   }
-  void release(void* block) noexcept override {
-    blocks_.erase(block);
-    ::operator delete (block, std::align_val_t{64});
-  }
+  void release(void* block) noexcept override { blocks_.erase(block); }
   bool is_empty() const { return blocks_.empty(); }
 
  private:
-  std::set<void*> blocks_;
+  std::map<void*, TargetMemory> blocks_;
 };
 
-/// Runs operations on one target and sees to it that they give their scratch memory back.
+/// Runs operations on one target, waits for them and sees to it that they give their scratch memory back.
 class Runner {
  public:
   explicit Runner(Target target, int threads = 2) {
     context.target = target;
     context.threads = threads;
     context.workspace = &workspace_;
-    context.state = make_target_state(target);
+    context.state = kOnDevice && target == kTarget ? device_state() : make_target_state(target);
   }
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -189,6 +216,7 @@ class Runner {
   template <class Operation>
   void operator()(const Operation& operation) {
     run(context, operation);
+    context.state->synchronize();
     REQUIRE(workspace_.is_empty());
   }
 
@@ -197,6 +225,13 @@ class Runner {
  private:
   TestWorkspace workspace_;
 };
+
+/// Sizes of parameters for multi-tensor updates: around vectors and chunks of work, and many small ones.
+inline std::vector<int64_t> sizes_of_parameters() {
+  std::vector<int64_t> sizes{1, 15, 16, 17, 1000, 4095, 4096, 4097, 12289};
+  for (int64_t i = 0; i < 140; ++i) sizes.push_back(1 + i % 7);
+  return sizes;
+}
 
 /// Integers drawn uniformly from [low, high]: sums of few of them are exact in every type.
 inline Values integers(Shape shape, uint32_t seed, int low, int high) {
@@ -259,8 +294,8 @@ inline double dot(const Values& a, const Values& b) {
   return sum;
 }
 
-/// f(threads) is the same, to the last bit, for every number of threads.
-inline void require_thread_independent(const std::function<Values(int)>& f) {
+/// f(threads) is the same, to the last bit, for every number of threads and, on a device, from run to run.
+inline void require_schedule_independent(const std::function<Values(int)>& f) {
   const Values expected = f(1);
   for (const int threads : {2, 3, 5}) {
     CAPTURE(threads);
