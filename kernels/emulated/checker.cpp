@@ -1,6 +1,7 @@
 #include "kernels/emulated/checker.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "kernels/emulated/checker_access.h"
@@ -20,7 +21,7 @@ void take_maximum(uint32_t* into, const uint32_t* from, size_t count) {
 
 }  // namespace
 
-Checker::Checker() : threads_(kThreads), known_(kThreads * kClockEntries) { shared_.map(nullptr, kWindowBytes); }
+Checker::Checker() : threads_(kThreads), known_(kThreads * kClockEntries) { shared_.grow(kWindowBytes); }
 
 Checker::~Checker() {
   shared_.unmap();
@@ -30,9 +31,9 @@ Checker::~Checker() {
 // --- Device memory
 
 void Checker::add_region(const void* base, size_t bytes) {
-  auto region = std::make_unique<Shadow>();
-  region->map(base, bytes);
-  regions_.push_back(std::move(region));
+  regions_.push_back(std::make_unique<Region>());
+  regions_.back()->base = static_cast<const std::byte*>(base);
+  regions_.back()->reserved_bytes = bytes;
 }
 
 void Checker::remove_region(const void* base) {
@@ -41,33 +42,35 @@ void Checker::remove_region(const void* base) {
   if (region == regions_.end()) return;
   if (region_ == region->get()) region_ = nullptr;
   const std::byte* const begin = (*region)->base;
-  allocations_.erase(allocations_.lower_bound(begin), allocations_.lower_bound(begin + (*region)->bytes));
+  allocations_.erase(allocations_.lower_bound(begin), allocations_.lower_bound(begin + (*region)->reserved_bytes));
   (*region)->unmap();
   regions_.erase(region);
 }
 
-void Checker::allocate(const void* block, size_t bytes) {
-  Shadow* const region = region_of(block);
+template <class Change>
+void Checker::for_cells_of(const void* block, size_t bytes, Change change) {
+  Region* const region = region_of(block);
   if (region == nullptr || bytes == 0) return;
+  const auto* const begin = static_cast<const std::byte*>(block);
+  const size_t end = region->cell_of(begin + bytes + 1);
+  if (2 * end > region->bytes) region->grow(std::max(2 * region->bytes, std::bit_ceil(2 * end)));
+  for (size_t cell = region->cell_of(begin); cell < end; ++cell) change(region->writes[cell]);
+}
+
+void Checker::allocate(const void* block, size_t bytes) {
   allocations_[static_cast<const std::byte*>(block)] = bytes;
-  std::fill_n(region->writes + region->cell_of(block), (bytes + 1) / 2, kUndefined);
+  for_cells_of(block, bytes, [](Record& write) { write = kUndefined; });
 }
 
 void Checker::release(const void* block, size_t bytes) {
-  Shadow* const region = region_of(block);
-  if (region == nullptr || bytes == 0) return;
   allocations_.erase(static_cast<const std::byte*>(block));
-  std::fill_n(region->writes + region->cell_of(block), (bytes + 1) / 2, kFreed);
+  for_cells_of(block, bytes, [](Record& write) { write = kFreed; });
 }
 
 void Checker::write_from_host(const void* to, size_t bytes) {
-  Shadow* const region = region_of(to);
-  if (region == nullptr) return;
-  const size_t first = region->cell_of(to);
-  const size_t end = region->cell_of(static_cast<const std::byte*>(to) + bytes + 1);
-  for (size_t cell = first; cell < end; ++cell) {
-    if (region->writes[cell] >= kUndefined) region->writes[cell] = record_of(kHostClock, 0);
-  }
+  for_cells_of(to, bytes, [](Record& write) {
+    if (write >= kUndefined) write = record_of(kHostClock, 0);
+  });
 }
 
 // --- Launches and blocks
@@ -159,11 +162,11 @@ void Checker::advance() {
 void Checker::forget_history() {
   shared_.forget();
   for (const auto& [block, bytes] : allocations_) {
-    Shadow& region = *region_of(block);
-    const size_t first = region.cell_of(block), count = (bytes + 1) / 2;
-    for (size_t cell = first; cell < first + count; ++cell) {
-      if (region.writes[cell] > kUndefined) region.writes[cell] = record_of(kHostClock, 0);
-    }
+    for_cells_of(block, bytes, [](Record& write) {
+      if (write > kUndefined) write = record_of(kHostClock, 0);
+    });
+    const Region& region = *region_of(block);
+    const size_t first = region.cell_of(block), count = region.cell_of(block + bytes + 1) - first;
     std::fill_n(region.reads + first, count, Record{0});
     std::fill_n(region.reads_too + first, count, Record{0});
   }

@@ -10,11 +10,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "kernels/emulated/shadow.h"
@@ -160,6 +162,8 @@ class Checker {
   // --- Findings
   /// For what the emulator itself finds. Once per defect and site.
   void report(Defect defect, Site site, const std::string& what);
+  /// What is done after an access to memory that may not be there has been reported: it must not return.
+  void on_wild_access(std::function<void()> give_up) { give_up_ = std::move(give_up); }
   const std::vector<Finding>& findings() const { return findings_; }
   std::vector<Finding> take_findings();
 
@@ -199,6 +203,9 @@ class Checker {
     bool is_wgmma_fenced = false;
     std::vector<Accumulator> accumulators;
   };
+  struct Region : Shadow {
+    size_t reserved_bytes = 0;
+  };
   struct Mbarrier {
     uint32_t thread, clock;  // of its initialisation
   };
@@ -215,7 +222,7 @@ class Checker {
   // checker_access.cpp
   void check(const void* p, size_t bytes, const Access& access);
   void check_shared(const std::byte* p, size_t bytes, const Access& access);
-  void check_global(Shadow& region, const std::byte* p, size_t bytes, const Access& access);
+  void check_global(Region& region, const std::byte* p, size_t bytes, const Access& access);
   void check_private(const std::byte* p, size_t bytes, const Access& access);
   void check_cells(Space space, Shadow& shadow, const std::byte* p, size_t bytes, const Access& access);
   bool check_cell(Space space, Shadow& shadow, size_t cell, Record self, const Access& access);
@@ -223,7 +230,9 @@ class Checker {
   bool is_proxy_fenced(Record write) const;
   bool has_value(Space space, Record write) const;
   bool is_in_shared(const std::byte* p, size_t bytes);
-  Shadow* region_of(const void* p);
+  Region* region_of(const void* p);
+  template <class Change>
+  void for_cells_of(const void* block, size_t bytes, Change change);
   void check_accumulators(const std::byte* p, size_t bytes, const Access& access);
 
   // findings.cpp
@@ -248,12 +257,12 @@ class Checker {
   const std::byte* object_ = nullptr;                      // the shared object that was touched last
   size_t object_bytes_ = 0;
   Shadow shared_;
-  Shadow* region_ = nullptr;  // the device region that was touched last
+  Region* region_ = nullptr;  // the device region that was touched last
   Thread* thread_ = nullptr;
   const std::byte *stack_low_ = nullptr, *stack_high_ = nullptr;
   size_t unwatched_stack_bytes_ = 0;  // from stack_low_; none where the thread's accumulators are watched
 
-  std::vector<std::unique_ptr<Shadow>> regions_;
+  std::vector<std::unique_ptr<Region>> regions_;
   std::map<const std::byte*, size_t> allocations_;
   std::span<const std::byte> parameters_;
 
@@ -274,6 +283,7 @@ class Checker {
   std::map<uint32_t, std::shared_ptr<const Knowledge>> acquired_;  // by first clock of the block
   std::unordered_map<const void*, std::map<uint32_t, std::shared_ptr<const Knowledge>>> released_;
 
+  std::function<void()> give_up_;
   std::vector<Site> sites_;
   std::map<std::pair<const char*, int>, uint32_t> site_places_;
   std::unordered_map<uint32_t, bool> is_of_kernel_;

@@ -45,7 +45,7 @@ void Checker::check(const void* p, size_t bytes, const Access& access) {
     return;
   }
   if (shared_.contains(begin)) return check_shared(begin, bytes, access);
-  if (Shadow* const region = region_of(begin)) return check_global(*region, begin, bytes, access);
+  if (Region* const region = region_of(begin)) return check_global(*region, begin, bytes, access);
   check_private(begin, bytes, access);
 }
 
@@ -61,10 +61,10 @@ bool Checker::is_in_shared(const std::byte* p, size_t bytes) {
   return false;
 }
 
-Shadow* Checker::region_of(const void* p) {
+Checker::Region* Checker::region_of(const void* p) {
   if (region_ != nullptr && region_->contains(p)) return region_;
   for (const auto& region : regions_) {
-    if (region->contains(p)) return region_ = region.get();
+    if (address_of(p) - address_of(region->base) < region->reserved_bytes) return region_ = region.get();
   }
   return nullptr;
 }
@@ -77,15 +77,16 @@ void Checker::check_shared(const std::byte* p, size_t bytes, const Access& acces
   check_cells(Space::shared, shared_, p, bytes, access);
 }
 
-void Checker::check_global(Shadow& region, const std::byte* p, size_t bytes, const Access& access) {
+void Checker::check_global(Region& region, const std::byte* p, size_t bytes, const Access& access) {
   // An allocation of an odd number of bytes ends within a cell.
   const auto after = allocations_.upper_bound(p);
   const bool is_inside =
       after != allocations_.begin() && std::prev(after)->first + std::prev(after)->second >= p + bytes;
   if (!is_inside) {
-    const bool is_freed = region.writes[region.cell_of(p)] == kFreed;
+    const bool is_freed = region.contains(p) && region.writes[region.cell_of(p)] == kFreed;
     report_access(is_freed ? Defect::freed_memory : Defect::out_of_bounds_global, access,
                   concat(bytes, " bytes ", describe_address(p)));
+    if (give_up_) give_up_();
     return;
   }
   check_cells(Space::global, region, p, bytes, access);
@@ -105,6 +106,7 @@ void Checker::check_private(const std::byte* p, size_t bytes, const Access& acce
   report_access(Defect::host_memory, access,
                 concat(bytes, " bytes at ", static_cast<const void*>(p),
                        ", which is neither device memory nor the thread's own"));
+  if (give_up_) give_up_();
 }
 
 void Checker::check_accumulators(const std::byte* p, size_t bytes, const Access& access) {

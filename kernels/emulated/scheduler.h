@@ -88,7 +88,9 @@ class Random {
 
 class Multiprocessor {
  public:
-  explicit Multiprocessor(Checker& c) : checker(c) {}
+  explicit Multiprocessor(Checker& c) : checker(c) {
+    checker.on_wild_access([this] { give_up(); });
+  }
   Multiprocessor(const Multiprocessor&) = delete;
   Multiprocessor& operator=(const Multiprocessor&) = delete;
 

@@ -38,20 +38,18 @@ constexpr bool touch_same_byte(Record a, Record b) { return (a & b & kBothBytes)
 constexpr bool is_by_agent(Record r) { return clock_of(r) >= kAgentClock && clock_of(r) != kPendingClock; }
 constexpr bool is_pending(Record r) { return clock_of(r) == kPendingClock; }
 
-/// A range of memory and its records. Records take pages of memory only where they were written.
+/// A range of memory and its records, which grow with the part of it that is in use.
 struct Shadow {
   const std::byte* base = nullptr;
-  size_t bytes = 0;
+  size_t bytes = 0;             // from base on, that have records
   Record* writes = nullptr;     // [bytes/2]
-  Record* reads = nullptr;      // [bytes/2] the latest reader, or one that is in no order with others
-  Record* reads_too = nullptr;  // [bytes/2] a second one
+  Record* reads = nullptr;      // [bytes/2] the latest reader
+  Record* reads_too = nullptr;  // [bytes/2] an earlier one that is in no order with it
 
   bool contains(const void* p) const { return static_cast<size_t>(static_cast<const std::byte*>(p) - base) < bytes; }
   size_t cell_of(const void* p) const { return static_cast<size_t>(static_cast<const std::byte*>(p) - base) / 2; }
 
-  size_t record_bytes() const { return bytes / 2 * sizeof(Record); }  // of each of the three
-
-  void map(const void* begin, size_t size);  // throws OutOfMemory
+  void grow(size_t to_bytes);  // throws OutOfMemory
   void unmap() noexcept;
   void forget() noexcept;  // every record back to zero
 };
