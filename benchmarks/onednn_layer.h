@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "benchmarks/layers.h"
+#include "benchmarks/layer_case.h"
 #include "kernels/types.h"
 
 namespace unet::benchmarks {
@@ -13,6 +13,12 @@ namespace unet::benchmarks {
 /// gradient.
 struct Passes {
   std::function<void()> forward, backward_data, backward_filter;
+  std::function<double(Pass)> error;  // LayerCase::error, or empty
+
+  const std::function<void()>& of(Pass pass) const {
+    if (pass == Pass::forward) return forward;
+    return pass == Pass::backward_data ? backward_data : backward_filter;
+  }
 };
 
 /// Channels-last images, algorithm and filter format of oneDNN's choice, filters packed beforehand, ReLU and bias fused
