@@ -97,4 +97,15 @@ __device__ inline void report_bad_pixel(unsigned long long* record, int64_t n, i
   atomicMin(record, static_cast<unsigned long long>(n << 48 | h << 24 | w));
 }
 
+/// Throws TypeError where a view that is present is blocked: kernels take channels last only.
+template <class... Ts>
+void require_channels_last(const char* op, const View<Ts>&... views) {
+  const auto require = [&](const auto& v) {
+    if (!v || v.is_nhwc()) return;
+    throw TypeError(concat(op, ": expected operands that are channels last on a device, got a blocked one, ",
+                           v.shape_text(), "; convert it by Cast on a host target"));
+  };
+  (require(views), ...);
+}
+
 }  // namespace unet::kernels::gpu
