@@ -1,0 +1,198 @@
+// From a consumer's finished sums to results: bias, ReLU, mask, pooling.
+#pragma once
+
+#include "kernels/cuda/implicit_gemm_epilogue.cuh"
+#include "kernels/cuda/sm90/shape.cuh"
+#include "kernels/cuda/vector.cuh"
+
+namespace unet::kernels::gpu::sm90 {
+
+/// Stores two values, aligned as one.
+template <class T>
+__device__ __forceinline__ void store_pair(void* to, float low, float high) {
+  if constexpr (sizeof(T) == 2) {
+    *static_cast<uint32_t*>(to) = pack_bf16(low, high);
+  } else {
+    *static_cast<float2*>(to) = make_float2(low, high);
+  }
+}
+
+#if UNET_SM90
+/// The results of one consumer, whose 128 threads all call each function: Tile::kRows pixels of the patch, from
+/// consumer * kRows on. Results go through `staging` in shared memory, kBlock columns at a time, one pixel a row in the
+/// swizzle that TMA undoes; TMA leaves out what lies outside of image and range.
+template <class T, class Tile>
+class Epilogue {
+ public:
+  using Sums = float[Tile::kParts][Tile::kColumns / 2];
+
+  /// `mask_filled`: a barrier of one arrival, of this consumer alone.
+  __device__ __forceinline__ Epilogue(const Maps& maps, const Shape<T>& shape, int consumer, unsigned char* staging,
+                                      uint64_t* mask_filled)
+      : maps_(maps),
+        shape_(shape),
+        consumer_(consumer),
+        staging_(staging),
+        mask_filled_(mask_filled),
+        is_leader_(threadIdx.x % 128 == 0) {}
+
+  /// Before the sums are finished: starts loading the mask.
+  __device__ __forceinline__ void begin(const Unit& unit) {
+    if (shape_.is_masked) prepare(unit, 0);
+  }
+
+  __device__ __forceinline__ void finish(const Unit& unit, const Sums& sums) {
+    if (shape_.splits > 1) {
+      store_partial(unit, sums);
+      return;
+    }
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      const int block = unit.column_tile * kChunks + chunk;
+      if (block >= shape_.blocks()) continue;
+      const Place range(shape_.block_end, block);
+      const int channel = (block - range.first) * kBlock<T>;
+      if (chunk > 0 || !shape_.is_masked) prepare(unit, chunk);
+      if (shape_.is_masked) {
+        mbarrier_wait(mask_filled_, mask_parity_);
+        mask_parity_ ^= 1;
+      } else {
+        named_barrier(1 + consumer_, 128);
+      }
+      stage(chunk, range.index, channel, sums);
+      fence_proxy_async();
+      named_barrier(1 + consumer_, 128);
+      if (is_leader_ && shape_.is_stored) {
+        tma_store_4d(&maps_.range[range.index], staging_, channel, unit.q, first_row(unit), unit.image);
+        tma_store_commit();
+      }
+      if (shape_.pooled) pool(unit, channel);
+    }
+  }
+
+  /// After the last unit.
+  __device__ __forceinline__ void end() {
+    if (is_leader_) tma_store_wait<0>();
+  }
+
+ private:
+  static constexpr int kChunks = Tile::kColumns / kBlock<T>;
+
+  __device__ __forceinline__ int first_row(const Unit& unit) const {
+    return unit.p + consumer_ * (Tile::kRows / shape_.width);
+  }
+  /// Sums of wgmma: [part][4*j + 2*half + i] belongs to this row of the consumer and to column 8*j + first_column() +
+  /// i.
+  __device__ __forceinline__ static int row_of(int part, int half) {
+    return part * 64 + static_cast<int>(threadIdx.x) % 128 / 32 * 16 + half * 8 +
+           static_cast<int>(threadIdx.x) % 32 / 4;
+  }
+  __device__ __forceinline__ static int first_column() { return static_cast<int>(threadIdx.x) % 4 * 2; }
+  __device__ __forceinline__ static int swizzled(int row, int byte) { return row * kRowBytes + (byte ^ row % 8 * 16); }
+
+  /// Waits until the staging rows may be overwritten, and starts loading the mask there.
+  __device__ __forceinline__ void prepare(const Unit& unit, int chunk) {
+    if (!is_leader_) return;
+    tma_store_wait_read<0>();
+    const int block = unit.column_tile * kChunks + chunk;
+    if (!shape_.is_masked || block >= shape_.blocks()) return;
+    const Place range(shape_.block_end, block);
+    mbarrier_arrive_expect(mask_filled_, Tile::kStagingBytes);
+    tma_load_4d(staging_, &maps_.mask[range.index], mask_filled_, (block - range.first) * kBlock<T>, unit.q,
+                first_row(unit), unit.image);
+  }
+
+  /// Writes kBlock columns of results to the staging rows, over the mask where there is one.
+  __device__ __forceinline__ void stage(int chunk, int range, int channel, const Sums& sums) {
+#pragma unroll
+    for (int j = 0; j < kBlock<T> / 8; ++j) {
+      const int column = 8 * j + first_column();
+      float low = 0, high = 0;
+      if (shape_.bias[range] != nullptr && channel + column < shape_.channels[range]) {
+        low = shape_.bias[range][channel + column];
+        high = shape_.bias[range][channel + column + 1];
+      }
+#pragma unroll
+      for (int part = 0; part < Tile::kParts; ++part) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const int i = 4 * (chunk * (kBlock<T> / 8) + j) + 2 * half;
+          float a = activate(sums[part][i] + low, shape_.relu);
+          float b = activate(sums[part][i + 1] + high, shape_.relu);
+          unsigned char* to = staging_ + swizzled(row_of(part, half), column * static_cast<int>(sizeof(T)));
+          if (shape_.is_masked) {
+            const auto mask = load_vector<2>(reinterpret_cast<const T*>(to));
+            a = static_cast<float>(mask.values[0]) > 0 ? a : 0;
+            b = static_cast<float>(mask.values[1]) > 0 ? b : 0;
+          }
+          store_pair<T>(to, a, b);
+        }
+      }
+    }
+  }
+
+  /// Stores the 2x2 maxima of the staging rows: a thread 16 bytes of one window at a time.
+  __device__ __forceinline__ void pool(const Unit& unit, int channel) {
+    constexpr int kLength = 16 / static_cast<int>(sizeof(T)), kAcross = kBlock<T> / kLength;
+    const int windows_w = shape_.width / 2;
+    for (int i = static_cast<int>(threadIdx.x) % 128; i < Tile::kRows / 4 * kAcross; i += 128) {
+      const int window = i / kAcross, j = i % kAcross;
+      const int p = first_row(unit) / 2 + window / windows_w, q = unit.q / 2 + window % windows_w;
+      const int c = channel + j * kLength;
+      if (p >= shape_.result_h / 2 || q >= shape_.result_w / 2 || c >= shape_.channels[0]) continue;
+      const int row = window / windows_w * 2 * shape_.width + window % windows_w * 2;
+      const auto load = [&](int k) {
+        const int at = swizzled(row + k / 2 * shape_.width + k % 2, j * 16);
+        return load_vector<kLength>(reinterpret_cast<const T*>(staging_ + at));
+      };
+      auto best = load(0);
+      Vector<uint8_t, kLength> code{};
+#pragma unroll
+      for (int k = 1; k < 4; ++k) {
+        const auto other = load(k);
+#pragma unroll
+        for (int e = 0; e < kLength; ++e) {
+          const auto value = static_cast<float>(other.values[e]), largest = static_cast<float>(best.values[e]);
+          if (value > largest || (value != value && largest == largest)) {
+            best.values[e] = other.values[e];
+            code.values[e] = static_cast<uint8_t>(k);
+          }
+        }
+      }
+      store_vector(&shape_.pooled(unit.image, p, q, c), best);
+      if (shape_.pool_code) store_vector(&shape_.pool_code(unit.image, p, q, c), code);
+    }
+  }
+
+  /// Stores sums over a part of the slabs: see add_partial.
+  __device__ __forceinline__ void store_partial(const Unit& unit, const Sums& sums) {
+    const int columns = shape_.blocks() * kBlock<T>, first = unit.column_tile * Tile::kColumns + first_column();
+#pragma unroll
+    for (int part = 0; part < Tile::kParts; ++part) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int row = row_of(part, half);
+        const int p = first_row(unit) + row / shape_.width, q = unit.q + row % shape_.width;
+        if (p >= shape_.result_h || q >= shape_.result_w) continue;
+        const int64_t image = int64_t{unit.split} * shape_.images + unit.image;
+        float* to = shape_.partial + ((image * shape_.result_h + p) * shape_.result_w + q) * columns + first;
+#pragma unroll
+        for (int j = 0; j < Tile::kColumns / 8; ++j) {
+          if (first + 8 * j >= columns) continue;
+          store_pair<float>(to + 8 * j, sums[part][4 * j + 2 * half], sums[part][4 * j + 2 * half + 1]);
+        }
+      }
+    }
+  }
+
+  const Maps& maps_;
+  const Shape<T>& shape_;
+  int consumer_;
+  unsigned char* staging_;
+  uint64_t* mask_filled_;
+  unsigned mask_parity_ = 0;
+  bool is_leader_;
+};
+#endif  // UNET_SM90
+
+}  // namespace unet::kernels::gpu::sm90
