@@ -10,6 +10,7 @@ namespace unet::engine {
 
 struct DeviceOptions {
   kernels::Target target = kernels::Target::cpu;
+  int index = 0;    // of the GPU, among those the process sees
   int threads = 0;  // 0: all cores this process may use
   kernels::ConvolutionMode convolution = kernels::ConvolutionMode::fast;
   bool tf32 = false;              // convolutions of f32 with factors rounded to tf32; on GPUs only
@@ -26,6 +27,10 @@ class Device {
   Arena& arena() { return arena_; }
   kernels::Target target() const { return context_.target; }
   kernels::TargetState& state() const { return *context_.state; }
+  /// True where tensors lie in the memory that the process computes in itself.
+  bool uses_host_memory() const;
+  /// Bytes that tensors can still get.
+  size_t available_bytes() const { return state().info().free_bytes + arena_.bytes_at_hand(); }
   void set_convolution(kernels::ConvolutionMode mode) { context_.convolution = mode; }
 
   /// False inside a NoGrad scope: operations then record nothing and activations are freed at once.

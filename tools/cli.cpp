@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "kernels/error.h"
+#include "tools/device.h"
 #include "tools/signals.h"
 #include "unet/readable.h"
 
@@ -118,14 +119,21 @@ void add_seed_option(CLI::App& app, CommonOptions& options) {
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
   add_program_options(app, options);
-  app.add_option("--device", options.device, "Where to compute")
-      ->check(CLI::IsMember({"auto", "cpu"}).description(""))
-      ->type_name("auto|cpu")
+  app.add_option("--device", options.device, "Where to compute; auto: on a GPU where one can be used, else on the CPU")
+      ->check(CLI::Validator(
+          [](std::string& name) {
+            return is_device_name(name) ? "" : concat("expected auto, cpu, cuda or cuda:N, got ", name);
+          },
+          ""))
+      ->type_name("auto|cpu|cuda|cuda:N")
       ->capture_default_str()
       ->group("Computing");
-  app.add_option("--precision", options.precision, "Numbers of the network's activations [f32]")
-      ->check(CLI::IsMember({"f32", "bf16"}).description(""))
-      ->type_name("f32|bf16")
+  app.add_option(
+         "--precision", options.precision,
+         "Numbers that the network computes with; tf32, on GPUs: f32, but factors of products rounded to 10 bits "
+         "[f32]")
+      ->check(CLI::IsMember({"f32", "tf32", "bf16"}).description(""))
+      ->type_name("f32|tf32|bf16")
       ->group("Computing");
   app.add_option("--threads", options.threads, "Threads [one a core]")
       ->check(CLI::Range(1, 4096).description(""))

@@ -26,7 +26,7 @@ enum ExitCode : int {
 /// Options of every program. Empty and zero values mean that the option was not given.
 struct CommonOptions {
   std::string device = "auto";
-  std::string precision;  // f32 or bf16
+  std::string precision;  // f32, tf32 or bf16
   int threads = 0;        // 0: one a core
   int64_t seed = 0;       // counts where has_seed
   bool has_seed = false;

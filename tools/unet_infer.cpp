@@ -3,9 +3,9 @@
 #include <map>
 #include <set>
 
-#include "engine/device.h"
 #include "kernels/error.h"
 #include "tools/cli.h"
+#include "tools/device.h"
 #include "tools/progress.h"
 #include "tools/signals.h"
 #include "unet/inputs.h"
@@ -88,7 +88,7 @@ void add_options(CLI::App& app, InferOptions& options) {
       "  unet_infer --model run/model.safetensors --input stack.tif --output results --write instances,objects --tta "
       "d4\n\n"
       "Exit codes: 0 done, 2 usage, 3 data (the other images of a folder are still done), 4 files, 5 memory, 7 model,\n"
-      "130 or 143 stopped by a signal (finished files stay).");
+      "8 GPU or driver, 130 or 143 stopped by a signal (finished files stay).");
 }
 
 int64_t parse_tile(const std::string& text) {
@@ -158,20 +158,24 @@ std::vector<std::vector<fs::path>> result_files(const std::vector<fs::path>& inp
 
 int infer(const InferOptions& options) {
   catch_stop_signals();
-  const SegmentationOptions segmentation = resolve(options);
+  Progress progress(Progress::standard_error(options.common.quiet));
+  SegmentationOptions segmentation = resolve(options);
+  segmentation.inference.on_message = [&](const std::string& message) {
+    progress.clear();
+    if (!options.common.quiet) std::cout << message << std::endl;
+  };
   const std::vector<fs::path> inputs = list_image_files(options.input);
   const std::vector<std::vector<fs::path>> files = result_files(inputs, options, segmentation);
   keep_inputs(inputs, files);
 
-  const auto device = engine::Device::make(
-      {.threads = options.common.threads,
-       .convolution = options.exact ? kernels::ConvolutionMode::direct : kernels::ConvolutionMode::fast});
+  const auto [device, device_text] =
+      choose_device(options.common.device,
+                    {.threads = options.common.threads,
+                     .convolution = options.exact ? kernels::ConvolutionMode::direct : kernels::ConvolutionMode::fast,
+                     .tf32 = options.common.precision == "tf32"});
   const Model model = load_model(options.model, device);
-  if (!options.common.quiet)
-    std::cout << "device: cpu, " << device->context().threads
-              << (device->context().threads == 1 ? " thread" : " threads") << std::endl;
+  if (!options.common.quiet) std::cout << "device: " << device_text << std::endl;
 
-  Progress progress(Progress::standard_error(options.common.quiet));
   int refused = 0;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto show = [&](int64_t done, int64_t total) {

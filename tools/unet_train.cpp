@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <iostream>
 
-#include "engine/device.h"
 #include "engine/tensor_file.h"
 #include "kernels/error.h"
 #include "tools/cli.h"
+#include "tools/device.h"
 #include "tools/progress.h"
 #include "tools/signals.h"
 #include "unet/config.h"
@@ -101,8 +101,8 @@ void add_options(CLI::App& app, TrainOptions& options) {
       "  unet_train --images train.tif --labels labels.tif --preset tiny --time-limit 2m --out run\n"
       "then\n"
       "  unet_infer --model run/model.safetensors --input test.tif --output test_probability.tif\n\n"
-      "Exit codes: 0 done, 2 usage, 3 data, 4 files, 5 memory, 6 numbers not finite, 7 checkpoint, 75 stopped by a\n"
-      "signal (go on with --resume).");
+      "Exit codes: 0 done, 2 usage, 3 data, 4 files, 5 memory, 6 numbers not finite, 7 checkpoint, 8 GPU or driver,\n"
+      "75 stopped by a signal (go on with --resume).");
 }
 
 /// Preset, file, --set and named options in their order. A resumed run keeps its own settings.
@@ -178,6 +178,9 @@ class TrainingDisplay {
                validation_, "  ", number_text(images_a_second, 2), " images/s");
     if (record.skipped) text += "  (skipped: not finite)";
     progress_.update(trainer.fraction_done(), text);
+    if (++steps_ == kStepsToFullMemory) {
+      say(concat("memory: ", bytes_text(trainer.network().device()->arena().peak_bytes()), " for tensors"));
+    }
   }
 
   void show(const ValidationRecord& record) {
@@ -190,7 +193,10 @@ class TrainingDisplay {
                                           : record.metrics[0].first + ' ' + number_text(record.metrics[0].second, 3);
   }
 
+  static constexpr int64_t kStepsToFullMemory = 3;  // the first is direct, the second is captured
+
   bool quiet_;
+  int64_t steps_ = 0;  // of this session
   Progress progress_;
   std::string validation_;  // last value, for the bar
 };
@@ -211,10 +217,10 @@ int train(TrainOptions& options) {
     std::cout << data.labels.describe() << '\n' << "tile: " << tile_text(config) << "\n\n" << to_toml(config) << '\n';
   }
 
-  const auto device = engine::Device::make({.threads = static_cast<int>(config.run.threads)});
-  if (talk)
-    std::cout << "device: cpu, " << device->context().threads
-              << (device->context().threads == 1 ? " thread" : " threads") << std::endl;
+  const auto [device, device_text] =
+      choose_device(options.common.device,
+                    {.threads = static_cast<int>(config.run.threads), .tf32 = config.run.precision == Precision::tf32});
+  if (talk) std::cout << "device: " << device_text << std::endl;
   Trainer trainer(device, config, std::move(data.set), data.info);
   if (!options.initial_model.empty()) {
     engine::load_tensors(engine::SafetensorsFile(options.initial_model), trainer.network().parameters());

@@ -28,7 +28,7 @@ enum class WeightMapKind : uint8_t { none, paper, falk };
 enum class ClassBalance : uint8_t { none, inv, max1 };
 enum class SeparationBorder : uint8_t { freiburg, sym };
 enum class LossNormalisation : uint8_t { mean, sumw };
-enum class Precision : uint8_t { f32, bf16 };
+enum class Precision : uint8_t { f32, tf32, bf16 };
 enum class Selection : uint8_t { loss, iou, pixel_error };
 
 template <>
@@ -65,7 +65,7 @@ struct EnumNames<LossNormalisation> {
 };
 template <>
 struct EnumNames<Precision> {
-  static constexpr std::array<std::string_view, 2> value{"f32", "bf16"};
+  static constexpr std::array<std::string_view, 3> value{"f32", "tf32", "bf16"};
 };
 template <>
 struct EnumNames<Selection> {

@@ -152,12 +152,17 @@ void predict(const Network& network, Size image, const ReadWindow& read, const I
     Image p;
     try {
       p = probabilities(network, extract_tile(read, image, tile.input), options);
-    } catch (const OutOfMemory&) {
+    } catch (const OutOfMemory& error) {
       // All tiles have one size: if the first fits, all do.
       if (i != 0) throw;
       const int64_t smallest = rule.smallest_input() + rule.step();
       const Size smaller = choose_tile(rule, image, std::max(size.pixels() / 2, smallest * smallest), options.stride);
       if (smaller.pixels() >= size.pixels()) throw;
+      if (options.on_message) {
+        options.on_message(concat("tiles of ", size.height, " x ", size.width,
+                                  " px do not fit into memory, going on with ", smaller.height, " x ", smaller.width,
+                                  " px (", error.what(), ")"));
+      }
       size = smaller;
       plan = plan_tiles(rule, image, size, options.stride);
       network.device()->arena().trim();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "unet/network.h"
 #include "unet/tile.h"
@@ -21,6 +22,7 @@ struct InferenceOptions {
   DType precision = DType::f32;  // f32 or bf16
   Averaging averaging = Averaging::none;
   TileStride stride = TileStride::phase;
+  std::function<void(const std::string&)> on_message{};  // one line for the user, where another tile has to be taken
 };
 
 /// A band of whole rows, top to bottom: probabilities [rows, image width, classes] from row `top` on.

@@ -292,7 +292,13 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
   const size_t others = resident_bytes() + cache_bytes + kReserveBytes;
   const size_t left = total > others ? total - others : 0;
   inference.max_memory_bytes = left / 2;  // the other half: convolution scratch and packed filters
-  arena.set_limit(arena.bytes_in_use() + left);
+  if (model.network.device()->uses_host_memory()) {
+    arena.set_limit(arena.bytes_in_use() + left);
+  } else {
+    const size_t available = model.network.device()->available_bytes();
+    inference.max_memory_bytes = std::min(inference.max_memory_bytes, available / 2);
+    arena.set_limit(options.max_memory_bytes);
+  }
 
   const auto pages = reader.pages();
   for (int64_t page = 0; page < pages; ++page) {

@@ -27,7 +27,7 @@ struct EnumNames<Output> {
 struct SegmentationOptions {
   std::vector<Output> outputs{Output::probability};
   InferenceOptions inference;   // its max_memory_bytes is set from the one below
-  size_t max_memory_bytes = 0;  // of the whole process; 0: half of the machine's memory
+  size_t max_memory_bytes = 0;  // of the whole process, and on a device of its own; 0: half of the machine's memory
   double threshold = 0.5;       // two classes: probability of the last from which a pixel belongs to it
   int64_t min_area_px = 0;      // smaller instances are left out
   Connectivity connectivity = Connectivity::four;

@@ -70,6 +70,11 @@ class FolderLock {
   int file_ = -1;
 };
 
+std::string device_text(const engine::Device& device) {
+  const std::string target = kernels::name_of(device.target());
+  return device.uses_host_memory() ? target : concat(target, ", ", device.state().info().name);
+}
+
 ReportPicture picture(std::string caption, const Picture& rgb) { return {std::move(caption), encode_png(rgb)}; }
 
 /// The pictures that do not change during a run: what the network is fed.
@@ -125,7 +130,7 @@ class RunFolder {
                               .configuration = to_toml(trainer_.config()),
                               .seed = trainer_.config().run.seed,
                               .threads = trainer_.network().device()->context().threads,
-                              .device = kernels::name_of(trainer_.network().device()->target()),
+                              .device = device_text(*trainer_.network().device()),
                               .first_step = trainer_.steps_done(),
                               .started = utc_time_text()});
     tensorboard_ = std::make_unique<TensorBoardWriter>(options_.folder, trainer_.steps_done());
@@ -175,6 +180,13 @@ class RunFolder {
       std::error_code ignored;
       fs::remove(all[i], ignored);
     }
+  }
+
+  /// What is left to the user after a failure.
+  std::string way_to_go_on() const {
+    const std::vector<fs::path> all = checkpoints(checkpoints_);
+    return all.empty() ? "there is no checkpoint yet"
+                       : concat("the last checkpoint is ", all[0].string(), ": --resume");
   }
 
   void end(const std::string& reason, int exit_code) {
@@ -291,6 +303,10 @@ TrainingEnd run_training(Trainer& trainer, const TrainingRunOptions& options, co
     const bool all_steps = trainer.steps_done() >= run.steps;
     folder.end(all_steps ? "all steps done" : "time limit", 0);
     return all_steps ? TrainingEnd::finished : TrainingEnd::time_limit;
+  } catch (const DeviceError& e) {
+    const DeviceError advised(concat(e.what(), "; ", folder.way_to_go_on()));
+    folder.end_with_error(advised);
+    throw advised;
   } catch (const std::exception& e) {
     folder.end_with_error(e);
     throw;
