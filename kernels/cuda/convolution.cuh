@@ -47,9 +47,9 @@ struct Convolution {
   View<uint8_t> pool_code;              // [N,P/2,Q/2,columns], or empty
   FilterCache* cache = nullptr;         // keeps the packed filter
 
-  int64_t n() const { return range[0].out.n; }
-  int64_t height() const { return range[0].out.h; }  // P
-  int64_t width() const { return range[0].out.w; }   // Q
+  UNET_HOST_DEVICE int64_t n() const { return range[0].out.n; }
+  UNET_HOST_DEVICE int64_t height() const { return range[0].out.h; }  // P
+  UNET_HOST_DEVICE int64_t width() const { return range[0].out.w; }   // Q
 };
 
 /// Computes it by the kernel that suits shape and device: the one place of that choice. Products of f32 are exact, or
