@@ -85,13 +85,6 @@ class Parts {
   Side dw_, db_;
 };
 
-/// True where every run of `length` channels is aligned to its size.
-template <class T>
-bool is_aligned(const View<T>& v, int length) {
-  return reinterpret_cast<uintptr_t>(v.data) % (static_cast<size_t>(length) * sizeof(T)) == 0 && v.c % length == 0 &&
-         v.stride_w % length == 0 && v.stride_h % length == 0 && v.stride_n % length == 0;
-}
-
 // ------------------------------------------------------------------------------------------------ matrix products
 
 /// Rows and columns of the patches into which images of height x width pixels are divided.
@@ -164,8 +157,8 @@ void run_tiles(const Context& context, const View<const X>& x, const View<const 
                                  .block = dim3(Shape::kThreads),
                                  .shared_bytes = shared_bytes};
   if constexpr (std::is_same_v<X, G>) {
-    constexpr int kVector = Chunk<X>::kLength;
-    if (is_aligned(x, kVector) && (!x2 || is_aligned(x2, kVector)) && is_aligned(g, kVector)) {
+    constexpr int kLength = kChunkLength<X>;
+    if (is_aligned(x, kLength) && is_aligned(x2, kLength) && is_aligned(g, kLength)) {
       launch(context, filter_gradient_tiles<X, G, Shape, true>, launch_shape, task);
       return parts.add();
     }

@@ -4,18 +4,18 @@
 //   dw[wide, tap, narrow] = sum over pixels of wide[n,p,q,wide] * narrow[n,p+r,q+s,narrow]
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/vector.cuh"
 
 namespace unet::kernels::gpu {
 
 template <class Wide, class Narrow>
 struct NarrowTask {
-  View<const Wide> wide;      // [N,P,Q,C]
-  View<const Narrow> narrow;  // [N,P+R-1,Q+S-1,few]; unused without narrow channels
-  int segments = 1;           // of a row of pixels
-  int64_t items = 1;          // segments of all rows and images
-  float* dw = nullptr;        // [splits] x `length`
-  float* db = nullptr;        // [splits][C] sums of wide, [splits][few] of narrow where that is g, or null
+  View<const Wide> wide = {};      // [N,P,Q,C]
+  View<const Narrow> narrow = {};  // [N,P+R-1,Q+S-1,few]; unused without narrow channels
+  int segments = 1;                // of a row of pixels
+  int64_t items = 1;               // segments of all rows and images
+  float* dw = nullptr;             // [splits] x `length`
+  float* db = nullptr;             // [splits][C] sums of wide, [splits][few] of narrow where that is g, or null
   bool bias_of_narrow = false;
   int64_t length = 0;                                          // elements of dw
   int64_t wide_stride = 0, tap_stride = 0, narrow_stride = 0;  // between elements of dw
@@ -28,11 +28,8 @@ inline constexpr int kNarrowSegment = 48;                                       
 template <bool kVector, class T>
 __device__ __forceinline__ void read_channels(float (&to)[kNarrowLength], const View<const T>& view, const T* pixel,
                                               int channel) {
-  struct alignas(kNarrowLength * sizeof(T)) Vector {
-    T values[kNarrowLength];
-  };
   if constexpr (kVector) {
-    const auto vector = *reinterpret_cast<const Vector*>(pixel + channel);
+    const auto vector = load_vector<kNarrowLength>(pixel + channel);
 #pragma unroll
     for (int i = 0; i < kNarrowLength; ++i) to[i] = float(vector.values[i]);
   } else {

@@ -12,19 +12,12 @@
 //   for_each(visit)                   visit(t, i, j, sum) for the sums that this lane holds
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/vector.cuh"
 
 namespace unet::kernels::gpu {
 
 /// Elements from one pixel of a tile to the next.
 constexpr int tile_pitch(int channels) { return channels + 8; }
-
-/// 16 bytes, moved at once.
-template <class T>
-struct alignas(16) Chunk {
-  static constexpr int kLength = 16 / sizeof(T);
-  T values[kLength];
-};
 
 /// The accumulators of m16n8 tensor core instructions: lane l holds of each 16x8 tile rows l/4 and l/4 + 8, columns
 /// 2*(l%4) and 2*(l%4) + 1.
@@ -165,15 +158,15 @@ struct F32Product {
     x += lane % 4 * 4;
 #pragma unroll 2
     for (int pixel = 0; pixel < pixels; ++pixel) {
-      Chunk<float> a[kRows / 32];
+      Vector<float, 4> a[kRows / 32];
 #pragma unroll
-      for (int m = 0; m < kRows / 32; ++m) a[m] = *reinterpret_cast<const Chunk<float>*>(g + pixel * kGPitch + m * 32);
+      for (int m = 0; m < kRows / 32; ++m) a[m] = load_vector<4>(g + pixel * kGPitch + m * 32);
       const float* x_row = x + x_pixel[pixel];
 #pragma unroll
       for (int t = 0; t < kTaps; ++t) {
 #pragma unroll
         for (int n = 0; n < kColumns / 16; ++n) {
-          const Chunk<float> b = *reinterpret_cast<const Chunk<float>*>(x_row + t * kXPitch + n * 16);
+          const Vector<float, 4> b = load_vector<4>(x_row + t * kXPitch + n * 16);
 #pragma unroll
           for (int m = 0; m < kRows / 32; ++m) {
 #pragma unroll

@@ -9,6 +9,10 @@
 
 namespace unet::kernels::gpu {
 
+/// Elements in 16 bytes.
+template <class T>
+inline constexpr int kChunkLength = 16 / sizeof(T);
+
 /// What the blocks are told. A pixel of g is one that is multiplied: for ConvTranspose2d, the view strides over every
 /// other row and column.
 template <class X, class G>
@@ -49,7 +53,7 @@ struct TileShape {
   }
   static constexpr size_t shared_bytes(int patch_h, int patch_w) {
     const size_t stages = kStages * sizeof(Element) * static_cast<size_t>(stage_length(patch_h, patch_w));
-    const size_t bias = sizeof(float) * kThreads * Chunk<Element>::kLength;
+    const size_t bias = sizeof(float) * kThreads * kChunkLength<Element>;
     return kMaxPixels * sizeof(int) + (stages > bias ? stages : bias);
   }
 };
@@ -77,7 +81,7 @@ struct Rectangle {
 template <class Element, class Source, int kChannels, int kThreads, bool kVector>
 class TileLoader {
  public:
-  static constexpr int kLength = Chunk<Element>::kLength;
+  static constexpr int kLength = kChunkLength<Element>;
   static constexpr int kChunks = kChannels / kLength;  // of a pixel
   static constexpr int kPixels = kThreads / kChunks;   // copied at a time
   static_assert(kThreads % kChunks == 0);
@@ -208,8 +212,8 @@ __global__ __launch_bounds__(Shape::kThreads) void filter_gradient_tiles(const T
                        x_tile + tap_row * x_columns * kXPitch + column_warp * Shape::kColumns, x_pixel, g_pixels);
       if (has_bias) {
         for (int pixel = thread / Bias::kChunks; pixel < g_pixels; pixel += Bias::kPixels) {
-          const auto chunk = *reinterpret_cast<const Chunk<Element>*>(g_tile + pixel * kGPitch +
-                                                                      thread % Bias::kChunks * Bias::kLength);
+          const auto chunk =
+              load_vector<Bias::kLength>(g_tile + pixel * kGPitch + thread % Bias::kChunks * Bias::kLength);
 #pragma unroll
           for (int i = 0; i < Bias::kLength; ++i) bias[i] += float(chunk.values[i]);
         }

@@ -1,14 +1,11 @@
 #include "kernels/cuda/mask_gradient.cuh"
 
+#include "kernels/cuda/vector.cuh"
+
 namespace unet::kernels::gpu {
 namespace {
 
 constexpr int kThreads = 256;
-
-template <class T, int kLength>
-struct alignas(kLength * sizeof(T)) Vector {
-  T values[kLength];
-};
 
 /// Grid (blocks over the elements of a row, rows of all images). A thread masks kLength neighbouring channels.
 /// Traffic: y and dy read, g written, once each. Bound: memory.
@@ -23,21 +20,14 @@ __global__ __launch_bounds__(kThreads) void mask_row(const View<const T> y, cons
     const auto at = [&](const auto& view) {
       return view.data + n * view.stride_n + h * view.stride_h + w * view.stride_w + c;
     };
-    const auto result = *reinterpret_cast<const Vector<T, kLength>*>(at(y));
-    auto gradient = *reinterpret_cast<const Vector<G, kLength>*>(at(dy));
+    const auto result = load_vector<kLength>(at(y));
+    auto gradient = load_vector<kLength>(at(dy));
 #pragma unroll
     for (int e = 0; e < kLength; ++e) {
       if (!(float(result.values[e]) > 0)) gradient.values[e] = G(0.0F);
     }
-    *reinterpret_cast<Vector<G, kLength>*>(at(g)) = gradient;
+    store_vector(at(g), gradient);
   }
-}
-
-/// True where every run of `length` channels is aligned to its size.
-template <class T>
-bool is_aligned(const View<T>& v, int length) {
-  return reinterpret_cast<uintptr_t>(v.data) % (static_cast<size_t>(length) * sizeof(T)) == 0 && v.c % length == 0 &&
-         v.stride_w % length == 0 && v.stride_h % length == 0 && v.stride_n % length == 0;
 }
 
 template <class T, class G, int kLength>
