@@ -58,6 +58,7 @@ template <int kPending> UNET_MODEL void wgmma_wait(UNET_SITE) { emulated::wgmma_
 template <int kN> UNET_MODEL void wgmma_bf16(float (&d)[kN / 2], uint64_t a, uint64_t b, bool accumulate, UNET_SITE) { emulated::wgmma_bf16(d, kN, a, b, accumulate, site); }
 template <int kN> UNET_MODEL void wgmma_tf32(float (&d)[kN / 2], uint64_t a, uint64_t b, bool accumulate, UNET_SITE) { emulated::wgmma_tf32(d, kN, a, b, accumulate, site); }
 template <int kCount> UNET_MODEL void keep_in_registers(float (&)[kCount]) {}
+UNET_MODEL void stmatrix_x4_trans(void* row, const uint32_t (&r)[4], UNET_SITE) { emulated::stmatrix(row, r, 4, /*transposed=*/true, site); }
 UNET_MODEL bool elect_one(UNET_SITE) { return emulated::elect_one(site); }
 template <int kRegisters> UNET_MODEL void raise_registers(UNET_SITE) { emulated::set_max_registers(kRegisters, /*raise=*/true, site); }
 template <int kRegisters> UNET_MODEL void lower_registers(UNET_SITE) { emulated::set_max_registers(kRegisters, /*raise=*/false, site); }
@@ -254,6 +255,13 @@ template <int kCount>
 __device__ __forceinline__ void keep_in_registers(float (&d)[kCount]) {
 #pragma unroll
   for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
+
+/// Stores four 8x8 matrices of 16-bit elements, each transposed: the inverse of ldmatrix_x4_trans.
+__device__ __forceinline__ void stmatrix_x4_trans(void* row, const uint32_t (&r)[4]) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(shared_address(row)),
+               "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3])
+               : "memory");
 }
 
 /// True in one of the warp's 32 threads, all of which call it.
