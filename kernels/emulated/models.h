@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/emulated/site.h"
+#include "kernels/emulated/tensor_map.h"
 
 namespace unet::kernels::emulated {
 
@@ -25,6 +26,30 @@ uint32_t to_tf32(float value);
 /// cvt.rn.bf16x2.f32
 uint32_t pack_bf16(float low, float high);
 
+// --- Compute capability 9.0
+
+void mbarrier_init(uint64_t* barrier, unsigned arrivals, Site site);
+void mbarrier_init_fence();
+/// Arrives, and announces bytes that copies will bring in this phase.
+void mbarrier_arrive(uint64_t* barrier, unsigned expected_bytes, Site site);
+void mbarrier_wait(uint64_t* barrier, unsigned parity, Site site);
+void fence_proxy_async();
+
+void prefetch_tensor_map(const TensorMap* map);
+/// The box at element coordinates at[0] (innermost), .., of as many dimensions as the map has.
+void tma_load(void* to, const TensorMap* map, uint64_t* barrier, const int* at, int rank, Site site);
+void tma_store(const TensorMap* map, const void* from, const int* at, int rank, Site site);
+void tma_store_commit();
+void tma_store_wait(int pending, bool read);
+
+/// d, of this thread, holds columns / 2 sums; `a` and `b` are matrix descriptors.
+void wgmma_bf16(float* d, int columns, uint64_t a, uint64_t b, bool accumulate, Site site);
+void wgmma_tf32(float* d, int columns, uint64_t a, uint64_t b, bool accumulate, Site site);
+void wgmma_fence(Site site);
+void wgmma_commit(Site site);
+void wgmma_wait(int pending, Site site);
+
 bool elect_one(Site site);
+void set_max_registers(int count, bool raise, Site site);
 
 }  // namespace unet::kernels::emulated

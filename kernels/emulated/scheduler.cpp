@@ -1,5 +1,6 @@
 #include "kernels/emulated/scheduler.h"
 
+#include <algorithm>
 #include <bit>
 #include <map>
 #include <numeric>
@@ -83,6 +84,9 @@ void Multiprocessor::run_block(uint64_t linear) {
   thread_count_ = live_ = static_cast<unsigned>(extent.count());
   if (threads_.size() < thread_count_) threads_ = std::vector<Thread>(thread_count_);
   for (Barrier& b : barriers_) b.arrived.clear();
+  for (Warpgroup& w : warpgroups_) w.clear();
+  mbarriers.clear();
+  loads.clear();
   shared.begin(grid_->shared_bytes, schedule.base_shift);
   checker.begin_block({block_.x, block_.y, block_.z}, thread_count_,
                       {shared.base(), shared.dynamic_offset(), static_cast<uint32_t>(grid_->shared_bytes)});
@@ -93,7 +97,9 @@ void Multiprocessor::run_block(uint64_t linear) {
     t.index = index;
     t.linear = i;
     t.phase = Thread::Phase::unstarted;
+    t.mbarrier = nullptr;
     t.copies.clear();
+    t.stores.clear();
     if (++index.x == extent.x) {
       index.x = 0;
       if (++index.y == extent.y) index.y = 0, ++index.z;
@@ -118,8 +124,31 @@ void Multiprocessor::run_block(uint64_t linear) {
   if (abandoned_) {
     free_stacks_.clear();
     for (const auto& stack : stacks_) free_stacks_.push_back(stack.get());
+  } else {
+    if (!loads.empty()) {
+      report(Defect::unfinished_at_exit, loads.oldest(), "TMA load: the block ends without waiting for it");
+    }
+    check_registers();
   }
   checker.end_block();
+}
+
+// A block's registers are shared out equally when it starts, at most 65536 in all: what warpgroups raise their shares
+// by, others must have given back, or they wait for ever.
+void Multiprocessor::check_registers() {
+  constexpr unsigned kRegisters = 65536;
+  const unsigned groups = thread_count_ / kWarpgroupSize, share = std::min(kRegisters / thread_count_ / 8 * 8, 255U);
+  unsigned taken = 0;
+  Site site;
+  for (unsigned i = 0; i < groups; ++i) {
+    taken += warpgroups_[i].registers == 0 ? share : warpgroups_[i].registers;
+    if (warpgroups_[i].registers > share) site = warpgroups_[i].registers_site;
+  }
+  if (taken > groups * share && site.line != 0) {
+    report(Defect::bad_operand, site,
+           concat("setmaxnreg: the warpgroups of the block take ", taken, " registers of ", groups * share,
+                  " per thread, all together"));
+  }
 }
 
 Stack& Multiprocessor::take_stack() {
@@ -162,6 +191,12 @@ void Multiprocessor::leave() {
   --live_;
   if (!t.copies.empty()) {
     report(Defect::unfinished_at_exit, t.copies.oldest(), "cp.async: the thread ends without cp_async_wait<0>()");
+  }
+  if (const Site* site = t.stores.unread()) {
+    report(Defect::unfinished_at_exit, *site, "TMA store: the thread ends without tma_store_wait_read<0>()");
+  }
+  if (const Site* site = warpgroups_[t.linear / kWarpgroupSize].unfinished(t.linear % kWarpgroupSize)) {
+    report(Defect::unfinished_at_exit, *site, "wgmma: the thread ends without wgmma_wait<0>()");
   }
   Warp& w = warp();
   w.exited |= 1U << t.lane();
@@ -251,9 +286,15 @@ unsigned previous_bit(unsigned bits, unsigned from) {
 
 // The thread to run next; null where all have ended or none can go on, which is reported.
 Thread* Multiprocessor::pick() {
-  if (runnable_warps_ == 0) {
-    if (live_ > 0) report_deadlock();
-    return nullptr;
+  if (schedule.completion == Completion::random && !loads.empty() && random.below(4) == 0) loads.finish_one(*this);
+  while (runnable_warps_ == 0) {
+    if (live_ == 0) return nullptr;
+    if (loads.empty()) {
+      report_deadlock();
+      abandoned_ = true;
+      return nullptr;
+    }
+    loads.finish_one(*this);
   }
   unsigned warp = 0, lane = 0;
   const unsigned here = cursor_ / kWarpSize, at = cursor_ % kWarpSize;
@@ -310,9 +351,11 @@ void Multiprocessor::report_deadlock() {
     if (group.threads++ == 0) group.first = &t;
   }
   for (const auto& [key, group] : groups) {
-    report(Defect::deadlock, group.first->site,
-           concat(group.threads, " of ", thread_count_, " threads, ", name_of(*group.first),
-                  " first, wait for ever in ", key.first));
+    const uint64_t* const mbarrier = group.first->mbarrier;
+    report(
+        Defect::deadlock, group.first->site,
+        concat(group.threads, " of ", thread_count_, " threads, ", name_of(*group.first), " first, wait for ever in ",
+               key.first, mbarrier != nullptr ? "; " : "", mbarrier != nullptr ? mbarriers.describe(mbarrier) : ""));
   }
 }
 

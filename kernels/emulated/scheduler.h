@@ -8,11 +8,14 @@
 #include <vector>
 
 #include "kernels/emulated/async_copy.h"
+#include "kernels/emulated/bulk_copy.h"
 #include "kernels/emulated/checker.h"
 #include "kernels/emulated/fiber.h"
+#include "kernels/emulated/mbarrier.h"
 #include "kernels/emulated/schedule.h"
 #include "kernels/emulated/shared_window.h"
 #include "kernels/emulated/vector_types.h"
+#include "kernels/emulated/wgmma.h"
 #include "kernels/target_state.h"
 
 namespace unet::kernels::emulated {
@@ -43,8 +46,10 @@ struct Thread {
   Fiber fiber;
   const char* waits_in = "";  // where phase is waiting
   Site site;
-  unsigned barrier_votes = 0;  // result of the last barrier
+  unsigned barrier_votes = 0;          // result of the last barrier
+  const uint64_t* mbarrier = nullptr;  // that it waits for
   AsyncCopies copies;
+  BulkStores stores;
 
   unsigned lane() const { return linear % kWarpSize; }
   unsigned warp() const { return linear / kWarpSize; }
@@ -102,11 +107,14 @@ class Multiprocessor {
   Random random;
   Schedule schedule;
   SharedWindow shared;
+  Mbarriers mbarriers;
+  BulkLoads loads;
 
   Thread& running() { return *running_; }
   Thread& thread(unsigned linear) { return threads_[linear]; }
   Warp& warp() { return warps_[running_->warp()]; }
   Barrier& barrier(unsigned id) { return barriers_[id]; }
+  Warpgroup& warpgroup(unsigned index) { return warpgroups_[index]; }
   unsigned threads() const { return thread_count_; }
   unsigned live() const { return live_; }
   size_t shared_limit() const { return shared_limit_; }
@@ -131,6 +139,7 @@ class Multiprocessor {
   static void run_threads();  // body of a fiber: threads one after another, until one stays behind on its stack
   void enter(Thread& thread);
   void leave();  // the running thread has ended
+  void check_registers();
   void finish(Warp& warp, size_t meeting, Resolve resolve);
   Thread* pick();
   unsigned pick_warp();
@@ -145,6 +154,7 @@ class Multiprocessor {
   std::vector<Thread> threads_;
   std::array<Warp, kMaxWarps> warps_;
   std::array<Barrier, kBarriers> barriers_;
+  std::array<Warpgroup, kMaxThreads / kWarpgroupSize> warpgroups_;
   Thread* running_ = nullptr;
 
   // Threads that can go on: a bit per lane, a bit per warp that has any.
