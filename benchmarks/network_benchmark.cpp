@@ -1,4 +1,4 @@
-// Times the whole network: forward pass and training step, one JSON line each.
+// Times the whole network: forward pass or training step, one JSON line.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -6,18 +6,32 @@
 #include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "engine/autograd.h"
 #include "engine/sgd.h"
 #include "engine/softmax_cross_entropy.h"
 #include "unet/network.h"
+#if UNET_WITH_CUDA
+#include "benchmarks/gpu/recorded_work.h"
+#include "kernels/cuda/state.h"
+#endif
 
 namespace {
 
 using namespace unet;
 using engine::Shape;
 using engine::Tensor;
+using kernels::Target;
+
+struct Settings {
+  std::string target = "cpu", mode = "forward", precision = "f32", convolution = "fast";
+  int64_t batch = 1, width = 64, size = 572, repeats = 0;
+  int threads = 0;
+  double seconds = 10;
+  bool eager = false;
+};
 
 double now_ms() {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -34,77 +48,140 @@ double percentile(std::vector<double> values, double p) {
   return values[static_cast<size_t>(p * static_cast<double>(values.size() - 1) + 0.5)];
 }
 
+Target target_of(const std::string& name) {
+  for (const Target target : {Target::cuda, Target::cudnn, Target::emulated, Target::reference}) {
+    if (name == kernels::name_of(target)) return target;
+  }
+  return Target::cpu;
+}
+
+// A network with what it is run on; run() is one forward pass or one training step.
+class Workload {
+ public:
+  Workload(const std::shared_ptr<engine::Device>& device, const Settings& settings)
+      : device_(device),
+        dtype_(settings.precision == "bf16" ? DType::bf16 : DType::f32),
+        network_(device, {.width = settings.width, .dropout = settings.mode == "forward" ? 0.0 : 0.5}, 1) {
+    const int64_t size = settings.size, side = size - 184;
+    std::vector<float> pixels(static_cast<size_t>(settings.batch * size * size));
+    for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = kernels::uniform(kernels::philox({.seed = 7}, i).word[0]);
+    x_ = Tensor::from(device, Shape{settings.batch, size, size, 1}, pixels);
+    if (settings.mode == "forward") return;
+    optimizer_ = std::make_unique<engine::Sgd>(network_.parameters());
+    std::vector<int32_t> labels(static_cast<size_t>(settings.batch * side * side));
+    for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(kernels::philox({}, i).word[0] & 1U);
+    labels_ = Tensor::from(device, Shape{settings.batch, side, side, 1}, labels);
+  }
+
+  void run() {
+    if (!optimizer_) {
+      const engine::NoGrad guard(*device_);
+      network_.forward(x_, dtype_);
+      return;
+    }
+    const kernels::PhiloxKey key{.seed = 1, .purpose = 2, .step = static_cast<uint32_t>(step_++)};
+    engine::backward(engine::softmax_cross_entropy(network_.forward(x_, dtype_, &key), labels_));
+    optimizer_->step(1e-6);
+    engine::clear_gradients(optimizer_->parameters());
+  }
+
+ private:
+  std::shared_ptr<engine::Device> device_;
+  DType dtype_;
+  Network network_;
+  Tensor x_, labels_;
+  std::unique_ptr<engine::Optimizer> optimizer_;
+  int64_t step_ = 0;
+};
+
+// Milliseconds of each measured run.
+std::vector<double> measure(const Settings& settings, const std::function<double()>& run_ms) {
+  std::vector<double> times;
+  const double start = now_ms();
+  while (settings.repeats > 0 ? static_cast<int64_t>(times.size()) < settings.repeats
+                              : times.size() < 3 || now_ms() - start < 1000 * settings.seconds) {
+    times.push_back(run_ms());
+  }
+  return times;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Times the U-Net of this project: forward pass or training step, batch 1"};
-  std::string mode = "forward", precision = "f32", convolution = "fast";
-  int64_t width = 64, size = 572, repeats = 0;
-  int threads = 0;
-  double seconds = 10;
-  app.add_option("--mode", mode, "forward or train_step")->check(CLI::IsMember({"forward", "train_step"}));
-  app.add_option("--precision", precision, "f32 or bf16")->check(CLI::IsMember({"f32", "bf16"}));
-  app.add_option("--convolution", convolution, "fast or direct")->check(CLI::IsMember({"fast", "direct"}));
-  app.add_option("--width", width, "channels of the first level");
-  app.add_option("--size", size, "input tile, px");
-  app.add_option("--threads", threads, "0: all cores");
-  app.add_option("--seconds", seconds, "time to measure for, after two warm-up runs");
-  app.add_option("--repeats", repeats, "measured runs; 0: as many as fit");
+  CLI::App app{"Times the U-Net of this project: forward pass or training step"};
+  Settings settings;
+  app.add_option("--target", settings.target, "cpu, cuda, cudnn, emulated or reference")
+      ->check(CLI::IsMember({"cpu", "cuda", "cudnn", "emulated", "reference"}));
+  app.add_option("--mode", settings.mode, "forward or train_step")->check(CLI::IsMember({"forward", "train_step"}));
+  app.add_option("--precision", settings.precision, "f32, tf32 (targets cuda and cudnn) or bf16")
+      ->check(CLI::IsMember({"f32", "tf32", "bf16"}));
+  app.add_option("--convolution", settings.convolution, "fast or direct")->check(CLI::IsMember({"fast", "direct"}));
+  app.add_option("--batch", settings.batch, "images at a time")->check(CLI::PositiveNumber);
+  app.add_option("--width", settings.width, "channels of the first level");
+  app.add_option("--size", settings.size, "input tile, px");
+  app.add_option("--threads", settings.threads, "0: all cores");
+  app.add_option("--seconds", settings.seconds, "time to measure for, after two warm-up runs");
+  app.add_option("--repeats", settings.repeats, "measured runs; 0: as many as fit");
+  app.add_flag("--eager", settings.eager, "on a GPU: launch every kernel anew instead of replaying a graph");
   CLI11_PARSE(app, argc, argv);
 
   try {
-    const auto device = engine::Device::make(
-        {.threads = threads,
-         .convolution = convolution == "fast" ? kernels::ConvolutionMode::fast : kernels::ConvolutionMode::direct});
-    const Network network(device, {.width = width, .dropout = mode == "forward" ? 0.0 : 0.5}, 1);
-    const DType dtype = precision == "f32" ? DType::f32 : DType::bf16;
-
-    std::vector<float> pixels(static_cast<size_t>(size * size));
-    for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = kernels::uniform(kernels::philox({.seed = 7}, i).word[0]);
-    const Tensor x = Tensor::from(device, Shape{1, size, size, 1}, pixels);
-
-    std::function<void()> run;
-    std::unique_ptr<engine::Sgd> optimizer;
-    Tensor labels;
-    int64_t step = 0;
-    if (mode == "forward") {
-      run = [&] {
-        const engine::NoGrad guard(*device);
-        network.forward(x, dtype);
-      };
-    } else {
-      optimizer = std::make_unique<engine::Sgd>(network.parameters());
-      const int64_t side = size - 184;
-      std::vector<int32_t> values(static_cast<size_t>(side * side));
-      for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int32_t>(kernels::philox({}, i).word[0] & 1U);
-      labels = Tensor::from(device, Shape{1, side, side, 1}, values);
-      run = [&] {
-        const kernels::PhiloxKey key{.seed = 1, .purpose = 2, .step = static_cast<uint32_t>(step++)};
-        engine::backward(engine::softmax_cross_entropy(network.forward(x, dtype, &key), labels));
-        optimizer->step(1e-6);
-        engine::clear_gradients(optimizer->parameters());
-      };
-    }
-
-    run();
-    run();
+    const auto device =
+        engine::Device::make({.target = target_of(settings.target),
+                              .threads = settings.threads,
+                              .convolution = settings.convolution == "fast" ? kernels::ConvolutionMode::fast
+                                                                            : kernels::ConvolutionMode::direct,
+                              .tf32 = settings.precision == "tf32"});
+    Workload workload(device, settings);
+    workload.run();
+    workload.run();
+    device->state().synchronize();
     const int64_t growths = device->arena().growths();
+
+    nlohmann::ordered_json line{{"engine", "unet"},
+                                {"version", UNET_VERSION},
+                                {"target", settings.target},
+                                {"mode", settings.mode},
+                                {"batch", settings.batch},
+                                {"width", settings.width},
+                                {"size", settings.size},
+                                {"precision", settings.precision},
+                                {"convolution", settings.convolution},
+                                {"threads", device->context().threads}};
     std::vector<double> times;
-    const double start = now_ms();
-    while (repeats > 0 ? static_cast<int64_t>(times.size()) < repeats
-                       : times.size() < 3 || now_ms() - start < 1000 * seconds) {
-      const double before = now_ms();
-      run();
-      times.push_back(now_ms() - before);
+#if UNET_WITH_CUDA
+    const bool on_gpu = device->target() == Target::cuda || device->target() == Target::cudnn;
+    if (on_gpu) {
+      const cudaStream_t stream = kernels::cuda::state_of(device->context()).stream();
+      const benchmarks::RecordedWork graph(stream, 1, [&](int) { workload.run(); });
+      graph.replay();
+      line["graph"] = !settings.eager;
+      line["kernels_per_step"] = graph.kernels().size();
+      times = measure(settings, [&] {
+        return settings.eager ? benchmarks::event_ms(stream, [&] { workload.run(); }) : graph.time_us() / 1000;
+      });
+    }
+#else
+    constexpr bool on_gpu = false;
+#endif
+    if (!on_gpu) {
+      times = measure(settings, [&] {
+        const double before = now_ms();
+        workload.run();
+        device->state().synchronize();
+        return now_ms() - before;
+      });
     }
     if (device->arena().growths() != growths) throw Error("benchmark: memory was requested after the first step");
-    std::printf(
-        "{\"engine\": \"unet\", \"version\": \"%s\", \"mode\": \"%s\", \"width\": %lld, \"size\": %lld, "
-        "\"precision\": \"%s\", \"convolution\": \"%s\", \"threads\": %d, \"ms\": %.3f, \"ms_p10\": %.3f, "
-        "\"ms_p90\": %.3f, \"n\": %zu, \"peak_rss_mb\": %.0f, \"arena_peak_mb\": %.0f}\n",
-        UNET_VERSION, mode.c_str(), static_cast<long long>(width), static_cast<long long>(size), precision.c_str(),
-        convolution.c_str(), device->context().threads, percentile(times, 0.5), percentile(times, 0.1),
-        percentile(times, 0.9), times.size(), peak_rss_mb(), static_cast<double>(device->arena().peak_bytes()) / 1e6);
+    const double median = percentile(times, 0.5);
+    line["ms"] = median;
+    line["ms_p10"] = percentile(times, 0.1);
+    line["ms_p90"] = percentile(times, 0.9);
+    line["n"] = times.size();
+    line["images_per_s"] = 1000 * static_cast<double>(settings.batch) / median;
+    line["peak_rss_mb"] = peak_rss_mb();
+    line["arena_peak_mb"] = static_cast<double>(device->arena().peak_bytes()) / 1e6;
+    std::cout << line.dump() << "\n";
   } catch (const std::exception& e) {
     std::cerr << "network_benchmark: " << e.what() << "\n";
     return 1;
