@@ -162,7 +162,7 @@ class Checker {
   // --- Findings
   /// For what the emulator itself finds. Once per defect and site.
   void report(Defect defect, Site site, const std::string& what);
-  /// What is done after an access to memory that may not be there has been reported: it must not return.
+  /// What is done after an access has been reported that would end the program: it must not return.
   void on_wild_access(std::function<void()> give_up) { give_up_ = std::move(give_up); }
   const std::vector<Finding>& findings() const { return findings_; }
   std::vector<Finding> take_findings();
@@ -242,9 +242,10 @@ class Checker {
   std::string describe_place(uint32_t place) const;
   std::string describe_actor(Record record) const;
   std::string describe_address(const std::byte* p) const;
+  std::string describe_running_block() const;
   bool is_new(Defect defect, uint32_t place);
-  void add_finding(Defect defect, uint32_t place, const std::string& text);
-  void report_access(Defect defect, const Access& access, const std::string& what);
+  void add_finding(Defect defect, uint32_t place, const std::string& what);
+  void report_access(Defect defect, const Access& access, const std::function<std::string()>& what);
   void report_conflict(Space space, Record before, bool was_write, const Access& access, const std::byte* p);
 
   static constexpr uint32_t kFirstSite = 1U << 25;  // places from here on are in sites_

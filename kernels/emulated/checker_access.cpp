@@ -41,7 +41,9 @@ void Checker::check(const void* p, size_t bytes, const Access& access) {
   const Unobserved unobserved;
   const auto* const begin = static_cast<const std::byte*>(p);
   if (access.is_compiled && address_of(p) % bytes != 0) {
-    report_access(Defect::misaligned, access, concat(bytes, " bytes at an address that is no multiple of it"));
+    report_access(Defect::misaligned, access,
+                  [&] { return concat(bytes, " bytes at an address that is no multiple of it"); });
+    if (give_up_) give_up_();
     return;
   }
   if (shared_.contains(begin)) return check_shared(begin, bytes, access);
@@ -71,7 +73,8 @@ Checker::Region* Checker::region_of(const void* p) {
 
 void Checker::check_shared(const std::byte* p, size_t bytes, const Access& access) {
   if (!is_in_shared(p, bytes)) {
-    report_access(Defect::out_of_bounds_shared, access, concat(bytes, " bytes outside of every shared object"));
+    report_access(Defect::out_of_bounds_shared, access,
+                  [&] { return concat(bytes, " bytes at ", describe_address(p)); });
     return;
   }
   check_cells(Space::shared, shared_, p, bytes, access);
@@ -85,7 +88,7 @@ void Checker::check_global(Region& region, const std::byte* p, size_t bytes, con
   if (!is_inside) {
     const bool is_freed = region.contains(p) && region.writes[region.cell_of(p)] == kFreed;
     report_access(is_freed ? Defect::freed_memory : Defect::out_of_bounds_global, access,
-                  concat(bytes, " bytes ", describe_address(p)));
+                  [&] { return concat(bytes, " bytes at ", describe_address(p)); });
     if (give_up_) give_up_();
     return;
   }
@@ -103,9 +106,9 @@ void Checker::check_private(const std::byte* p, size_t bytes, const Access& acce
       address_of(p) - address_of(&__executable_start) < address_of(&_end) - address_of(&__executable_start);
   if (!access.is_write && (is_parameter || is_constant)) return;
   if (!is_of_kernel(place_of(access.self))) return;
-  report_access(Defect::host_memory, access,
-                concat(bytes, " bytes at ", static_cast<const void*>(p),
-                       ", which is neither device memory nor the thread's own"));
+  report_access(Defect::host_memory, access, [&] {
+    return concat(bytes, " bytes at ", static_cast<const void*>(p), ", neither device memory nor the thread's own");
+  });
   if (give_up_) give_up_();
 }
 
@@ -114,7 +117,7 @@ void Checker::check_accumulators(const std::byte* p, size_t bytes, const Access&
     if (p + bytes <= registers.data || p >= registers.data + registers.bytes) continue;
     thread_->is_wgmma_fenced = false;
     if (registers.unfinished > 0) {
-      report_access(Defect::accumulator_in_use, access, "accumulators of a wgmma that it has not waited for");
+      report_access(Defect::accumulator_in_use, access, [] { return "accumulators of a wgmma not waited for"; });
     }
   }
 }
@@ -139,7 +142,7 @@ bool Checker::check_cell(Space space, Shadow& shadow, size_t cell, Record self, 
   };
   if ((!access.is_write || access.is_atomic) && !has_value(space, write)) {
     report_access(space == Space::shared ? Defect::uninitialised_shared : Defect::uninitialised_global, access,
-                  concat("memory that was never written, ", describe_address(at)));
+                  [&] { return concat(describe_address(at), ", which was never written"); });
     return false;
   }
   bool is_fine = true;
@@ -147,9 +150,10 @@ bool Checker::check_cell(Space space, Shadow& shadow, size_t cell, Record self, 
     report_conflict(space, write, true, access, at);
     is_fine = false;
   } else if (access.is_async && is_by_agent(self) && space == Space::shared && !is_proxy_fenced(write)) {
-    report_access(Defect::missing_proxy_fence, access,
-                  concat("by the async proxy what ", describe_actor(write), " wrote at ",
-                         describe_place(place_of(write)), ", without fence.proxy.async in between"));
+    report_access(Defect::missing_proxy_fence, access, [&] {
+      return concat(describe_address(at), " by the async proxy, which ", describe_actor(write), " wrote at ",
+                    describe_place(place_of(write)), " without fence.proxy.async in between");
+    });
     is_fine = false;
   }
   Record& read = shadow.reads[cell];

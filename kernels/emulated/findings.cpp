@@ -137,35 +137,30 @@ std::string Checker::describe_actor(Record record) const {
   return text;
 }
 
-/// Where an address lies in its allocation or shared window.
+/// Where an address lies in its allocation or shared object.
 std::string Checker::describe_address(const std::byte* p) const {
-  if (shared_.contains(p)) return concat("at byte ", p - shared_.base, " of the shared window");
+  for (const auto& object : objects_) {
+    if (p < object.data() || p >= object.data() + object.size()) continue;
+    const bool is_dynamic = &object == &objects_.front();
+    return concat("byte ", p - object.data(), is_dynamic ? " of dynamic shared memory" : " of a shared object of ",
+                  is_dynamic ? "" : concat(object.size(), " bytes"));
+  }
+  if (shared_.contains(p)) return "no object of shared memory";
   const auto after = allocations_.upper_bound(p);
   std::string text;
   if (after != allocations_.begin()) {
     const auto& [begin, bytes] = *std::prev(after);
     const auto offset = static_cast<size_t>(p - begin);
-    if (offset < bytes) return concat("at byte ", offset, " of an allocation of ", bytes);
-    text = concat(offset - bytes, " bytes after an allocation of ", bytes);
+    if (offset < bytes) return concat("byte ", offset, " of an allocation of ", bytes, " bytes");
+    text = concat(offset - bytes, " bytes behind an allocation of ", bytes, " bytes");
   }
   if (after != allocations_.end()) {
-    text += concat(text.empty() ? "" : " and ", after->first - p, " bytes before an allocation of ", after->second);
+    text += concat(text.empty() ? "" : " and ", after->first - p, " bytes before one of ", after->second, " bytes");
   }
-  return text.empty() ? "in a device without allocations" : text;
+  return text.empty() ? "no allocation at all" : text;
 }
 
-void Checker::add_finding(Defect defect, uint32_t place, const std::string& text) {
-  findings_.push_back({.defect = defect, .text = concat(describe_place(place), ": ", name_of(defect), ": ", text)});
-}
-
-void Checker::report(Defect defect, Site site, const std::string& what) {
-  if (!is_new(defect, place_of_site(site))) return;
-  std::string who;
-  if (thread_ != nullptr) {
-    who = concat("thread ", thread_index_, " of block ", block_.x, ",", block_.y, ",", block_.z, " ");
-  }
-  add_finding(defect, place_of_site(site), who + what);
-}
+std::string Checker::describe_running_block() const { return concat(block_.x, ",", block_.y, ",", block_.z); }
 
 /// Counts what was found before.
 bool Checker::is_new(Defect defect, uint32_t place) {
@@ -174,11 +169,32 @@ bool Checker::is_new(Defect defect, uint32_t place) {
   return is_new;
 }
 
-void Checker::report_access(Defect defect, const Access& access, const std::string& what) {
-  if (!is_new(defect, place_of(access.self))) return;
-  add_finding(defect, place_of(access.self),
-              concat(describe_actor(access.self), " of block ", block_.x, ",", block_.y, ",", block_.z, " ",
-                     access.verb, " ", what));
+/// The compiler may have made several accesses of one line; they are one finding.
+void Checker::add_finding(Defect defect, uint32_t place, const std::string& what) {
+  const std::string line = concat(describe_place(place), ": ", name_of(defect), ": ");
+  for (size_t i = 0; i < findings_.size(); ++i) {
+    if (!findings_[i].text.starts_with(line)) continue;
+    ++findings_[i].count;
+    found_[{defect, place}] = i;
+    return;
+  }
+  findings_.push_back({.defect = defect, .text = line + what});
+}
+
+void Checker::report(Defect defect, Site site, const std::string& what) {
+  const uint32_t place = place_of_site(site);
+  if (!is_new(defect, place)) return;
+  std::string who;
+  if (thread_ != nullptr) who = concat("thread ", thread_index_, " of block ", describe_running_block(), ": ");
+  add_finding(defect, place, who + what);
+}
+
+void Checker::report_access(Defect defect, const Access& access, const std::function<std::string()>& what) {
+  const uint32_t place = place_of(access.self);
+  if (!is_new(defect, place)) return;
+  add_finding(
+      defect, place,
+      concat(describe_actor(access.self), " of block ", describe_running_block(), " ", access.verb, " ", what()));
 }
 
 void Checker::report_conflict(Space space, Record before, bool was_write, const Access& access, const std::byte* p) {
@@ -188,11 +204,10 @@ void Checker::report_conflict(Space space, Record before, bool was_write, const 
   } else if (is_pending(before) || is_by_agent(before)) {
     defect = Defect::unfinished_copy;
   }
-  if (!is_new(defect, place_of(access.self))) return;
-  add_finding(defect, place_of(access.self),
-              concat(describe_actor(access.self), " of block ", block_.x, ",", block_.y, ",", block_.z, " ",
-                     access.verb, " memory ", describe_address(p), ", which ", describe_actor(before),
-                     was_write ? " wrote" : " read", " at ", describe_place(place_of(before)), " in no order with it"));
+  report_access(defect, access, [&] {
+    return concat(describe_address(p), ", which ", describe_actor(before), was_write ? " wrote" : " read", " at ",
+                  describe_place(place_of(before)), " in no order with it");
+  });
 }
 
 std::vector<Finding> Checker::take_findings() {
