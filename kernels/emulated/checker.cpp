@@ -53,7 +53,10 @@ void Checker::for_cells_of(const void* block, size_t bytes, Change change) {
   if (region == nullptr || bytes == 0) return;
   const auto* const begin = static_cast<const std::byte*>(block);
   const size_t end = region->cell_of(begin + bytes + 1);
-  if (2 * end > region->bytes) region->grow(std::max(2 * region->bytes, std::bit_ceil(2 * end)));
+  // Never beyond the region: what follows it may be another one.
+  if (2 * end > region->bytes) {
+    region->grow(std::min(region->reserved_bytes, std::max(2 * region->bytes, std::bit_ceil(2 * end))));
+  }
   for (size_t cell = region->cell_of(begin); cell < end; ++cell) change(region->writes[cell]);
 }
 
