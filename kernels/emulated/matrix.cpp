@@ -47,6 +47,45 @@ void resolve_ldmatrix(Meeting& meeting) {
   }
 }
 
+struct StmatrixSlot {
+  const uint32_t* r;
+  std::byte* row;
+  int count;
+  bool transposed;
+};
+
+// The inverse of ldmatrix.
+void resolve_stmatrix(Meeting& meeting) {
+  if (!whole_warp(meeting, "stmatrix")) return;
+  const auto slot = [&](unsigned lane) -> const StmatrixSlot& {
+    return *static_cast<StmatrixSlot*>(meeting.slots[lane]);
+  };
+  for (unsigned m = 0; m < static_cast<unsigned>(slot(0).count); ++m) {
+    for (unsigned lane = 0; lane < kWarpSize; ++lane) {
+      const unsigned outer = lane / 4, inner = lane % 4 * 2;
+      for (unsigned i = 0; i < 2; ++i) {
+        const auto element = static_cast<uint16_t>(slot(lane).r[m] >> 16 * i);
+        const unsigned row = slot(lane).transposed ? inner + i : outer,
+                       column = slot(lane).transposed ? outer : inner + i;
+        std::memcpy(slot(m * 8 + row).row + column * 2, &element, sizeof element);
+      }
+    }
+  }
+}
+
+/// Checks the address that the running thread gives for a row; of `count` matrices the first 8 * count lanes give one.
+bool check_row(const void* row, int count, const char* instruction, Site site) {
+  Multiprocessor& m = sm();
+  if (m.running().lane() >= static_cast<unsigned>(count) * 8) return false;
+  if (!m.shared.contains(row, 16)) {
+    m.abandon(Defect::bad_operand, site, concat(instruction, ": the row is not in shared memory"));
+  }
+  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
+    m.report(Defect::misaligned, site, concat(instruction, ": the row must be aligned to 16 bytes"));
+  }
+  return true;
+}
+
 struct MmaSlot {
   float* d;
   const uint32_t *a, *b;
@@ -103,17 +142,15 @@ uint32_t shared_address(const void* p) {
 }
 
 void ldmatrix(uint32_t* r, const void* row, int count, bool transposed, Site site) {
-  Multiprocessor& m = sm();
-  // Rows of matrices that are not loaded have addresses of no meaning.
-  if (m.running().lane() < static_cast<unsigned>(count) * 8) {
-    if (!m.shared.contains(row, 16)) m.abandon(Defect::bad_operand, site, "ldmatrix: the row is not in shared memory");
-    if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
-      m.report(Defect::misaligned, site, "ldmatrix: the row must be aligned to 16 bytes");
-    }
-    m.checker.read(row, 16, site);
-  }
+  if (check_row(row, count, "ldmatrix", site)) sm().checker.read(row, 16, site);
   LdmatrixSlot slot{r, static_cast<const std::byte*>(row), count, transposed};
-  m.meet(~0U, WarpOperation::ldmatrix, &slot, resolve_ldmatrix, site);
+  sm().meet(~0U, WarpOperation::ldmatrix, &slot, resolve_ldmatrix, site);
+}
+
+void stmatrix(void* row, const uint32_t* r, int count, bool transposed, Site site) {
+  if (check_row(row, count, "stmatrix", site)) sm().checker.write(row, 16, site);
+  StmatrixSlot slot{r, static_cast<std::byte*>(row), count, transposed};
+  sm().meet(~0U, WarpOperation::stmatrix, &slot, resolve_stmatrix, site);
 }
 
 void mma_bf16(float* d, const uint32_t* a, const uint32_t* b, Site site) {

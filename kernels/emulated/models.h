@@ -18,6 +18,7 @@ void cp_async_wait(int pending);
 
 /// `count` 8x8 matrices of 16-bit elements: 1, 2 or 4.
 void ldmatrix(uint32_t* r, const void* row, int count, bool transposed, Site site);
+void stmatrix(void* row, const uint32_t* r, int count, bool transposed, Site site);
 void mma_bf16(float* d, const uint32_t* a, const uint32_t* b, Site site);
 void mma_tf32(float* d, const uint32_t* a, const uint32_t* b, Site site);
 

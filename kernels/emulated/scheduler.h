@@ -55,7 +55,7 @@ struct Thread {
   unsigned warp() const { return linear / kWarpSize; }
 };
 
-enum class WarpOperation : uint8_t { sync, shuffle, ballot, reduce, ldmatrix, mma, elect };
+enum class WarpOperation : uint8_t { sync, shuffle, ballot, reduce, ldmatrix, stmatrix, mma, elect };
 
 /// Lanes of a warp that meet in one operation. The last one to come computes the results of all.
 struct Meeting {
