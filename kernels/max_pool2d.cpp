@@ -32,6 +32,19 @@ void MaxPool2dBackward<T>::check() const {
   require_shape(kName, "code", code, dx.n, dx.h / 2, dx.w / 2, dx.c);
   require_apart(kName, "dx", dx, "dy", dy);
   require_apart(kName, "dx", dx, "code", code);
+  if (skip) {
+    require_present(kName, "skip", skip);
+    require_shape(kName, "skip", skip, dx.n, skip.h, skip.w, dx.c);
+    if (skip_top < 0 || skip_left < 0 || skip_top > dx.h - skip.h || skip_left > dx.w - skip.w) {
+      throw ShapeError(concat(kName, ": skip: expected a place inside dx ", dx.shape_text(), ", got ",
+                              skip.shape_text(), " at row ", skip_top, ", column ", skip_left));
+    }
+    require_apart(kName, "dx", dx, "skip", skip);
+  }
+  if (relu_y) {
+    require_same_shape(kName, "relu_y", relu_y, dx);
+    require_apart(kName, "dx", dx, "relu_y", relu_y);
+  }
 }
 
 template struct MaxPool2d<float>;

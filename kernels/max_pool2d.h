@@ -20,6 +20,11 @@ struct MaxPool2d {
 };
 
 /// dx[n,2i+a,2j+d,c] = dy[n,i,j,c] where code[n,i,j,c] == 2a+d, else 0. Overwrites all of dx. Exact.
+///
+/// Two further steps of a U-Net's backward pass can be taken on the way, in this order; both give the same bits as the
+/// operations they stand for:
+///   with skip:    dx[n,skip_top+i,skip_left+j,c] += skip[n,i,j,c]      Add into a crop of dx; rounds once
+///   with relu_y:  dx = dx where relu_y > 0, else 0                     ReluBackward
 template <class T>
 struct MaxPool2dBackward {
   using Element = T;
@@ -28,6 +33,9 @@ struct MaxPool2dBackward {
   View<const uint8_t> code;  // [N,H/2,W/2,C]
   View<const T> dy;          // [N,H/2,W/2,C]
   View<T> dx;                // [N,H,W,C]
+  View<const T> skip;        // [N,H2,W2,C] gradient of a crop of the pooled image, inside it; or empty
+  int64_t skip_top = 0, skip_left = 0;
+  View<const T> relu_y;  // [N,H,W,C] the pooled image, where it is the output of a ReLU; or empty
 
   void check() const;
 };

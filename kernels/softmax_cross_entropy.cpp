@@ -37,14 +37,6 @@ void SoftmaxCrossEntropy<T>::require_valid_pixel(int64_t n, int64_t h, int64_t w
   }
 }
 
-template <class T>
-double SoftmaxCrossEntropy<T>::divisor(double valid, double weight_sum) const {
-  const double z = normalization == LossNormalization::valid_pixels ? valid
-                   : normalization == LossNormalization::weight_sum ? weight_sum
-                                                                    : 1;
-  return z > 0 ? z : 1;
-}
-
 template struct SoftmaxCrossEntropy<float>;
 template struct SoftmaxCrossEntropy<double>;
 

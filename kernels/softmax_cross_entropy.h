@@ -20,7 +20,9 @@ inline constexpr int32_t kIgnoreLabel = -1;
 ///
 /// A pixel of weight 0 is ignored as well. Sums run in double in a fixed order, so the loss does not depend on the
 /// number of threads. dx may alias x. Throws ShapeError; DataError, before anything is written, where a label lies
-/// outside [-1, K) or a weight is negative or not finite.
+/// outside [-1, K) or a weight is negative or not finite. On a target that works later than it is told, the DataError
+/// comes from the next download() or synchronize() of its state and names the first such pixel; loss is NaN then and dx
+/// is zero.
 /// Source: Ronneberger et al. 2015, equation 1; minus sign added.
 template <class T>
 struct SoftmaxCrossEntropy {
@@ -41,7 +43,12 @@ struct SoftmaxCrossEntropy {
   void require_valid_pixel(int64_t n, int64_t h, int64_t w) const;
 
   /// Z, from the number of valid pixels and the sum of their weights.
-  double divisor(double valid, double weight_sum) const;
+  UNET_HOST_DEVICE double divisor(double valid, double weight_sum) const {
+    const double z = normalization == LossNormalization::valid_pixels ? valid
+                     : normalization == LossNormalization::weight_sum ? weight_sum
+                                                                      : 1;
+    return z > 0 ? z : 1;
+  }
 };
 
 UNET_DECLARE_OPERATION(SoftmaxCrossEntropy);

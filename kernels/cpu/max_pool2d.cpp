@@ -1,7 +1,9 @@
 #include "kernels/max_pool2d.h"
 
+#include "kernels/add.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/relu.h"
 
 namespace unet::kernels {
 namespace {
@@ -68,7 +70,9 @@ void execute(Cpu, const Context& context, const MaxPool2d<T>& op) {
 
 template <class T>
 void execute(Cpu, const Context& context, const MaxPool2dBackward<T>& op) {
-  const auto& [code, dy, dx] = op;
+  const auto& code = op.code;
+  const auto& dy = op.dy;
+  const auto& dx = op.dx;
   cpu::for_each_row(context, cpu::Rows(dy, code, dx), dx.size(), [&](const cpu::Row& row) {
     const auto clear_pixel = [&](int64_t h, int64_t w) {
       T* pixel = &dx(row.n, h, w, row.c);
@@ -94,6 +98,11 @@ void execute(Cpu, const Context& context, const MaxPool2dBackward<T>& op) {
       for (int64_t w = 0; w < dx.w; ++w) clear_pixel(h + 2, w);
     }
   });
+  if (op.skip) {
+    const View<T> crop = dx.crop(op.skip_top, op.skip_left, op.skip.h, op.skip.w);
+    execute(Cpu{}, context, Add<T>{.a = crop, .b = op.skip, .y = crop});
+  }
+  if (op.relu_y) execute(Cpu{}, context, ReluBackward<T>{.y = op.relu_y, .dy = dx, .dx = dx});
 }
 
 template void execute(Cpu, const Context&, const MaxPool2d<float>&);

@@ -16,11 +16,12 @@ __global__ void __launch_bounds__(kElementwiseThreads) elementwise_kernel(Body b
   for (int64_t i = int64_t{blockIdx.x} * kElementwiseThreads + threadIdx.x; i < count; i += step) body(i);
 }
 
-/// Launches the kernel. Bound: memory, at 16 bytes a thread and access; all multiprocessors are filled 16 times over, so
-/// that the last wave is short.
+/// Launches the kernel. Bound: memory, at 16 bytes a thread and access; all multiprocessors are filled 16 times over,
+/// so that the last wave is short.
 template <class Body>
 void for_each(const Context& context, int64_t count, const Body& body) {
-  const int64_t blocks = ceil_div(count, kElementwiseThreads), most = int64_t{128} * device_info(context).multiprocessors;
+  const int64_t blocks = ceil_div(count, kElementwiseThreads),
+                most = int64_t{128} * device_info(context).multiprocessors;
   launch(context, elementwise_kernel<Body>,
          {.grid = dim3(static_cast<unsigned>(blocks < most ? blocks : most)), .block = dim3(kElementwiseThreads)}, body,
          count);

@@ -61,9 +61,8 @@ class Walk {
     const int64_t sizes[kAxes]{groups, w, h, n};
     for (int axis = 0; axis < kAxes; ++axis) {
       if (sizes[axis] == 1) continue;
-      const bool is_gapless = axes_ > 0 && ((!views || stride(views, axis) == size_[axes_ - 1] *
-                                                                                  stride(views, source_[axes_ - 1])) &&
-                                            ...);
+      const bool is_gapless =
+          axes_ > 0 && ((!views || stride(views, axis) == size_[axes_ - 1] * stride(views, source_[axes_ - 1])) && ...);
       if (is_gapless) {
         size_[axes_ - 1] *= sizes[axis];
       } else {

@@ -29,6 +29,17 @@ void execute(Reference, const Context&, const MaxPool2dBackward<T>& op) {
     const int code = op.code(n, i, j, c);
     op.dx(n, 2 * i + code / 2, 2 * j + code % 2, c) = op.dy(n, i, j, c);
   });
+  if (op.skip) {
+    reference::for_each_element(op.skip, [&](int64_t n, int64_t i, int64_t j, int64_t c) {
+      T& dx = op.dx(n, op.skip_top + i, op.skip_left + j, c);
+      dx = dx + op.skip(n, i, j, c);
+    });
+  }
+  if (op.relu_y) {
+    reference::for_each_element(op.dx, [&](auto... at) {
+      if (!(op.relu_y(at...) > T(0))) op.dx(at...) = T(0);
+    });
+  }
   reference::clear_padding(op.dx);
 }
 

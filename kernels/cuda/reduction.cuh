@@ -1,0 +1,51 @@
+// Sums in a fixed order: the same bits whatever the device, and from run to run.
+#pragma once
+
+#include "kernels/cuda/device.cuh"
+
+namespace unet::kernels::gpu {
+
+constexpr int kReductionThreads = 256;
+constexpr int kReductionWarps = kReductionThreads / 32;
+
+/// Blocks of a kernel that leaves one partial result a block: by the number of elements alone, never by the device.
+inline int64_t reduction_blocks(int64_t elements) {
+  constexpr int64_t most = 1024, elements_per_block = 8 * kReductionThreads;
+  const int64_t blocks = ceil_div(elements, elements_per_block);
+  return blocks < most ? blocks : most;
+}
+
+/// combine(...) over the values of all threads of the block, as a binary tree over the thread index; thread 0 has the
+/// result. combine is associative and commutative up to rounding. All kReductionThreads threads call it.
+template <class Value, class Combine>
+__device__ __forceinline__ Value block_reduce(Value value, Combine combine, Value (&shared)[kReductionWarps]) {
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) {
+    value = combine(value, __shfl_xor_sync(0xffffffffU, value, distance));
+  }
+  __syncthreads();  // whoever used `shared` before is done
+  if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = value;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    for (int warp = 1; warp < kReductionWarps; ++warp) value = combine(value, shared[warp]);
+  }
+  return value;
+}
+
+/// The same over `count` partial results in memory, read by one block.
+template <class Value, class Combine>
+__device__ __forceinline__ Value block_reduce(const Value* partial, int64_t count, Value identity, Combine combine,
+                                              Value (&shared)[kReductionWarps]) {
+  Value value = identity;
+  for (int64_t i = threadIdx.x; i < count; i += kReductionThreads) value = combine(value, partial[i]);
+  return block_reduce(value, combine, shared);
+}
+
+struct Plus {
+  template <class T>
+  __device__ __forceinline__ T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+
+}  // namespace unet::kernels::gpu
