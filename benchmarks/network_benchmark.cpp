@@ -1,4 +1,5 @@
-// Times the whole network: forward pass or training step, one JSON line.
+// Times the whole network: forward pass or training step, one JSON line. Or writes network, input and labels to a file,
+// or trains a few steps and tells the losses: so that other engines can be shown to compute the same.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +13,7 @@
 #include "engine/autograd.h"
 #include "engine/sgd.h"
 #include "engine/softmax_cross_entropy.h"
+#include "engine/tensor_file.h"
 #include "unet/network.h"
 #if UNET_WITH_CUDA
 #include "benchmarks/gpu/recorded_work.h"
@@ -31,7 +33,13 @@ struct Settings {
   int threads = 0;
   double seconds = 10;
   bool eager = false;
+  std::string export_path;
+  int losses = 0;  // training steps to tell the losses of
+
+  bool trains() const { return mode == "train_step" || losses > 0; }
 };
+
+constexpr double kLossRate = 1e-3;  // learning rate of --losses; unet_pytorch.py has the same
 
 double now_ms() {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -61,28 +69,46 @@ class Workload {
   Workload(const std::shared_ptr<engine::Device>& device, const Settings& settings)
       : device_(device),
         dtype_(settings.precision == "bf16" ? DType::bf16 : DType::f32),
-        network_(device, {.width = settings.width, .dropout = settings.mode == "forward" ? 0.0 : 0.5}, 1) {
+        network_(device, {.width = settings.width, .dropout = settings.trains() && settings.losses == 0 ? 0.5 : 0.0},
+                 1) {
     const int64_t size = settings.size, side = size - 184;
     std::vector<float> pixels(static_cast<size_t>(settings.batch * size * size));
     for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = kernels::uniform(kernels::philox({.seed = 7}, i).word[0]);
     x_ = Tensor::from(device, Shape{settings.batch, size, size, 1}, pixels);
-    if (settings.mode == "forward") return;
-    optimizer_ = std::make_unique<engine::Sgd>(network_.parameters());
     std::vector<int32_t> labels(static_cast<size_t>(settings.batch * side * side));
     for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(kernels::philox({}, i).word[0] & 1U);
     labels_ = Tensor::from(device, Shape{settings.batch, side, side, 1}, labels);
+    if (settings.trains()) optimizer_ = std::make_unique<engine::Sgd>(network_.parameters());
   }
 
   void run() {
     if (!optimizer_) {
       const engine::NoGrad guard(*device_);
       network_.forward(x_, dtype_);
-      return;
+    } else {
+      train(1e-6);
     }
+  }
+
+  /// One training step; its loss.
+  Tensor train(double lr) {
     const kernels::PhiloxKey key{.seed = 1, .purpose = 2, .step = static_cast<uint32_t>(step_++)};
-    engine::backward(engine::softmax_cross_entropy(network_.forward(x_, dtype_, &key), labels_));
-    optimizer_->step(1e-6);
+    Tensor loss = engine::softmax_cross_entropy(network_.forward(x_, dtype_, &key), labels_);
+    engine::backward(loss);
+    optimizer_->step(lr);
     engine::clear_gradients(optimizer_->parameters());
+    return loss;
+  }
+
+  /// Parameters, "input" [N,H,W,1] and "labels" [N,h,w,1] as a safetensors file.
+  void write(const std::string& path) const {
+    engine::ParameterList tensors = network_.parameters();
+    tensors.push_back({.name = "input", .value = x_});
+    tensors.push_back({.name = "labels", .value = labels_});
+    engine::save_tensors(path, tensors,
+                         {{"width", std::to_string(network_.config().width)},
+                          {"depth", std::to_string(network_.config().depth)},
+                          {"wiring", "paper"}});
   }
 
  private:
@@ -123,6 +149,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", settings.seconds, "time to measure for, after two warm-up runs");
   app.add_option("--repeats", settings.repeats, "measured runs; 0: as many as fit");
   app.add_flag("--eager", settings.eager, "on a GPU: launch every kernel anew instead of replaying a graph");
+  app.add_option("--export", settings.export_path, "write network, input and labels to this file, measure nothing");
+  app.add_option("--losses", settings.losses, "tell the losses of so many steps without dropout, measure nothing");
   CLI11_PARSE(app, argc, argv);
 
   try {
@@ -133,6 +161,16 @@ int main(int argc, char** argv) {
                                                                             : kernels::ConvolutionMode::direct,
                               .tf32 = settings.precision == "tf32"});
     Workload workload(device, settings);
+    if (!settings.export_path.empty()) {
+      workload.write(settings.export_path);
+      return 0;
+    }
+    if (settings.losses > 0) {
+      nlohmann::ordered_json losses = nlohmann::ordered_json::array();
+      for (int i = 0; i < settings.losses; ++i) losses.push_back(workload.train(kLossRate).item());
+      std::cout << nlohmann::ordered_json{{"engine", "unet"}, {"losses", losses}}.dump() << "\n";
+      return 0;
+    }
     workload.run();
     workload.run();
     device->state().synchronize();
