@@ -139,7 +139,9 @@ void run_tiles(const Context& context, const View<const X>& x, const View<const 
     task.g.h = x.h, task.g.w = x.w, task.g.stride_h *= 2, task.g.stride_w *= 2;
   }
   task.taps_h = static_cast<int>(dw.h), task.taps_w = static_cast<int>(dw.w);
-  const Patch patch = choose_patch<Shape>(task.g.h, task.g.w, device.shared_bytes_per_block / Shape::kBlocks);
+  constexpr size_t kReserved = 1024;  // bytes of shared memory that the system takes of each block
+  const size_t most_shared = (device.shared_bytes_per_block + kReserved) / Shape::kBlocks - kReserved;
+  const Patch patch = choose_patch<Shape>(task.g.h, task.g.w, most_shared);
   task.patch_h = patch.h, task.patch_w = patch.w;
   task.patches_h = static_cast<int>(ceil_div(task.g.h, patch.h));
   task.patches_w = static_cast<int>(ceil_div(task.g.w, patch.w));
@@ -167,12 +169,16 @@ void run_tiles(const Context& context, const View<const X>& x, const View<const 
   parts.add();
 }
 
-/// The tile of a filter's taps: one of 128 x 128 channels, or nine of 64 x 64 or 32 x 32.
+/// The tile of a filter's taps: one of 128 x 128 channels (64 x 128 for few outputs), or nine of 64 x 64 or 32 x 32.
 template <template <int, int, int, int, int> class Product, class X, class G>
 void run_product(const Context& context, const View<const X>& x, const View<const X>& x2, const View<const G>& g,
                  const View<float>& dw, const View<float>& db, bool transposed) {
   if (transposed || dw.h * dw.w == 1) {
-    run_tiles<TileShape<Product, 2, 4, 64, 32, 1, 2>>(context, x, x2, g, dw, db, transposed);
+    if (dw.n > 64) {
+      run_tiles<TileShape<Product, 2, 4, 64, 32, 1, 2>>(context, x, x2, g, dw, db, transposed);
+    } else {
+      run_tiles<TileShape<Product, 1, 4, 64, 32, 1, 4>>(context, x, x2, g, dw, db, transposed);
+    }
   } else if (dw.n > 32 && dw.c > 32) {
     run_tiles<TileShape<Product, 1, 4, 64, 16, 3, 1>>(context, x, x2, g, dw, db, transposed);
   } else {
