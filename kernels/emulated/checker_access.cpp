@@ -75,6 +75,7 @@ void Checker::check_shared(const std::byte* p, size_t bytes, const Access& acces
   if (!is_in_shared(p, bytes)) {
     report_access(Defect::out_of_bounds_shared, access,
                   [&] { return concat(bytes, " bytes at ", describe_address(p)); });
+    if (access.is_write && give_up_) give_up_();  // what is overwritten may be the emulator's next barrier
     return;
   }
   check_cells(Space::shared, shared_, p, bytes, access);

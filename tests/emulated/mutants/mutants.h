@@ -19,8 +19,9 @@ using emulated::Defect;
 /// One kernel with at most one defect.
 struct Mutant {
   const char* name;
-  std::vector<Defect> expected;  // the first is reported, the others may be, nothing else is; empty: nothing may be
-  bool (*run)(const Context&);   // whether the results are right; asked where there is no defect
+  std::vector<Defect> expected;   // one of these is reported, whatever the schedule; empty: nothing may be
+  bool (*run)(const Context&);    // whether the results are right; asked where there is no defect
+  std::vector<Defect> also = {};  // consequences, which may be reported besides
 };
 
 // One list per source: first the correct kernel, then its mutants.
