@@ -54,6 +54,7 @@ class Operand {
   double at(int64_t n, int64_t h, int64_t w, int64_t c) const {
     return static_cast<float>(values_[static_cast<size_t>(view.offset(n, h, w, c))]);
   }
+  std::span<const std::byte> values() const { return std::as_bytes(std::span(values_)); }
   void fetch() { state_->download(values_.data(), memory_->data(), bytes()); }
 
   View<T> view;
@@ -148,6 +149,20 @@ class TypedLayerCase final : public LayerCase {
       }
     }
     return std::sqrt(difference / size);
+  }
+
+  std::vector<std::byte> result(Pass pass) override {
+    std::vector<std::byte> all;
+    const auto append = [&](auto& operand) {
+      if (!operand.view) return;
+      operand.fetch();
+      const auto bytes = operand.values();
+      all.insert(all.end(), bytes.begin(), bytes.end());
+    };
+    if (pass == Pass::forward) append(y_);
+    if (pass == Pass::backward_data) append(dx_), append(dx2_);
+    if (pass == Pass::backward_filter) append(dw_), append(db_);
+    return all;
   }
 
   int64_t bytes() const override {

@@ -1,6 +1,8 @@
 // One convolution layer with operands in a target's memory, for the operation benchmarks of all targets.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -46,6 +48,9 @@ class LayerCase {
   /// Relative L2 error of what the last run of the pass left behind, over `samples` elements at random places, against
   /// sums in f64 of the operands as stored. backward_filter needs forward before.
   virtual double error(Pass pass, int samples) = 0;
+
+  /// What the last run of the pass left behind, bit for bit: y, dx and dx2, or dw and db.
+  virtual std::vector<std::byte> result(Pass pass) = 0;
 
   /// Bytes of all operands.
   virtual int64_t bytes() const = 0;
