@@ -190,23 +190,27 @@ def main():
     if not arguments.ops and not arguments.network:
         parser.error("expected --ops, --network or both")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    lines, tables, failures = ["# Benchmarks on a GPU", ""], [], []
+    lines, tables, failures, not_begun = ["# Benchmarks on a GPU", ""], [], [], []
     if arguments.network:
         document = read(arguments.network)
         lines += head(document, "network")
         tables += network_tables(document) + loss_table(document)
         failures += document["failures"]
+        not_begun += document["not_begun"]
     if arguments.ops:
         document = read(arguments.ops)
         lines += head(document, "layers")
         tables += layer_tables(document)
         failures += document["failures"]
+        not_begun += document["not_begun"]
         for precision in dict.fromkeys(row["precision"] for row in document["layers"]):
             name = f"roofline-{precision}.svg"
             (arguments.out / name).write_text(roofline(document, precision))
             tables += [f"![Roofline, {precision}]({name})", ""]
     if failures:
         tables += ["## Failures", ""] + [f"* {failure}" for failure in failures] + [""]
+    if not_begun:
+        tables += ["## Not begun: the time budget was spent", ""] + [f"* {case}" for case in not_begun] + [""]
     (arguments.out / "report.md").write_text("\n".join(lines + [""] + tables))
     print(arguments.out / "report.md", file=sys.stderr)
 

@@ -97,11 +97,11 @@ def main():
     document = {"schema": SCHEMA, "git": arguments.commit,
                 "utc": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "command": " ".join(sys.argv), "config": {"batch": 1, "width": arguments.width, "size": arguments.size},
-                "losses": [], "network": [], "failures": []}
+                "losses": [], "network": [], "not_begun": [], "failures": []}
 
     def spent(what):
         if arguments.budget and time.monotonic() - begin > arguments.budget:
-            document["failures"].append(f"{what}: not begun, the time budget is spent")
+            document["not_begun"].append(what)
             return True
         return False
 
