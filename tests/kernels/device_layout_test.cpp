@@ -14,15 +14,15 @@
 namespace unet::kernels::test {
 namespace {
 
-/// The operation throws a TypeError that names it, the operand and the layout.
+/// The operation, one operand of which is blocked, throws a TypeError that names it and the layout.
 template <class Operation>
 void require_layout_refused(const Operation& operation, const std::string& operand) {
   using Catch::Matchers::Contains;
-  const std::string where = std::string(Operation::kName) + ": " + operand + ":";
-  CAPTURE(where);
+  const std::string name = std::string(Operation::kName) + ": ";
+  CAPTURE(name, operand);
   Runner run(kTarget);
   REQUIRE_THROWS_AS(run(operation), TypeError);
-  REQUIRE_THROWS_WITH(run(operation), Contains(where) && Contains("channels last") && Contains("blocked"));
+  REQUIRE_THROWS_WITH(run(operation), Contains(name) && Contains("channels last") && Contains("blocked"));
 }
 
 TEST_CASE("device: blocked operands are refused, whichever they are") {
@@ -61,6 +61,8 @@ TEST_CASE("device: blocked operands are refused, whichever they are") {
   require_layout_refused(MaxPool2dBackward<float>{.code = bad_code, .dy = pooled, .dx = y}, "code");
   require_layout_refused(MaxPool2dBackward<float>{.code = code, .dy = bad_pooled, .dx = y}, "dy");
   require_layout_refused(MaxPool2dBackward<float>{.code = code, .dy = pooled, .dx = bad}, "dx");
+  require_layout_refused(MaxPool2dBackward<float>{.code = code, .dy = pooled, .dx = y, .skip = bad}, "skip");
+  require_layout_refused(MaxPool2dBackward<float>{.code = code, .dy = pooled, .dx = y, .relu_y = bad}, "relu_y");
   require_layout_refused(Softmax<float>{.x = bad, .y = y}, "x");
   require_layout_refused(Softmax<float>{.x = x, .y = bad}, "y");
   require_layout_refused(Reduce<float>{.x = bad, .result = result.view().data}, "x");

@@ -1,5 +1,7 @@
 #include "kernels/max_pool2d.h"
 
+#include "kernels/add.h"
+#include "kernels/relu.h"
 #include "tests/kernels/support.h"
 
 namespace unet::kernels::test {
@@ -115,6 +117,66 @@ TEST_CASE("max_pool2d: ties go to the first, NaN beats numbers") {
   }
 }
 
+/// Where a skip connection's gradient lies in dx.
+struct Window {
+  int64_t h, w, top, left;
+};
+
+TEMPLATE_TEST_CASE("max_pool2d: backward with skip and ReLU gives the bits of the operations one by one", "", float,
+                   bf16) {
+  for (const Target target : kTargets) {
+    size_t round = 0;
+    for (const int64_t c : kChannels) {
+      for (const auto& [shape, window] :
+           {std::pair{Shape{2, 6, 8, c}, Window{4, 5, 1, 2}}, std::pair{Shape{2, 7, 5, c}, Window{7, 5, 0, 0}},
+            std::pair{Shape{1, 5, 9, c}, Window{1, 2, 4, 7}}, std::pair{Shape{1, 2, 2, c}, Window{1, 1, 0, 1}}}) {
+        const auto storage = [&](size_t i) { return kStorages[(round / (i + 1) + i) % kStorages.size()]; };
+        ++round;
+        CAPTURE(name_of(target), shape, window.h, window.w, window.top, window.left, round);
+        const Shape half{shape.n, shape.h / 2, shape.w / 2, c}, skip_shape{shape.n, window.h, window.w, c};
+        const Buffer<TestType> dy(storage(0), half, randoms<TestType>(half, 1, -1, 1));
+        const Buffer<uint8_t> code(storage(1), half, integers(half, 2, 0, 3));
+        const Buffer<TestType> skip(storage(2), skip_shape, randoms<TestType>(skip_shape, 3, -1, 1));
+        const Buffer<TestType> relu_y(storage(3), shape,
+                                      mapped(integers(shape, 4, -2, 2), [](double y) { return std::max(y, 0.0); }));
+        Runner run(target);
+        for (const bool has_skip : {false, true}) {
+          for (const bool has_relu : {false, true}) {
+            CAPTURE(has_skip, has_relu);
+            const Buffer<TestType> plain(storage(4), shape), fused(storage(4), shape);
+            MaxPool2dBackward<TestType> op{.code = code, .dy = dy, .dx = plain};
+            run(op);
+            const View<TestType> part = plain.view().crop(window.top, window.left, window.h, window.w);
+            if (has_skip) run(Add<TestType>{.a = part, .b = skip, .y = part});
+            if (has_relu) run(ReluBackward<TestType>{.y = relu_y, .dy = plain, .dx = plain});
+
+            op.dx = fused;
+            if (has_skip) op.skip = skip, op.skip_top = window.top, op.skip_left = window.left;
+            if (has_relu) op.relu_y = relu_y;
+            run(op);
+            require_equal(fused.values(), plain.values());
+            REQUIRE(fused.intact());
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("max_pool2d: skip and ReLU by hand, a NaN among them") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const Shape shape{1, 3, 3, 1}, half{1, 1, 1, 1};
+  for (const Target target : kTargets) {
+    const Buffer<uint8_t> code(Storage::nhwc, half, {2});
+    const Buffer<float> dy(Storage::nhwc, half, {5}), dx(Storage::nhwc, shape);
+    const Buffer<float> skip(Storage::nhwc, {1, 2, 2, 1}, {10, 20, 30, 40});
+    const Buffer<float> relu_y(Storage::nhwc, shape, {1, 1, 1, 1, nan, 0, 1, 1, 1});
+    Runner{target}(MaxPool2dBackward<float>{
+        .code = code, .dy = dy, .dx = dx, .skip = skip, .skip_top = 1, .skip_left = 0, .relu_y = relu_y});
+    require_equal(dx.values(), {0, 0, 0, 15, 0, 0, 30, 40, 0});
+  }
+}
+
 TEST_CASE("max_pool2d: gradient equals finite differences") {
   const Shape shape{1, 5, 6, 3}, half{1, 2, 3, 3};
   Values x(static_cast<size_t>(shape.size()));  // all different, by more than the step
@@ -149,6 +211,20 @@ TEST_CASE("max_pool2d: refuses operands that do not fit") {
   require_refused<ShapeError>(Backward{.code = {}, .dy = y, .dx = x}, {"code", "[1,2,3,3]"});
   require_refused<ShapeError>(Backward{.code = code, .dy = y, .dx = {}}, {"dx"});
   require_refused<ShapeError>(Backward{.code = code, .dy = y, .dx = thin}, {"dx", "[1,1,6,3]"});
+  const Buffer<float> skip(Storage::nhwc, {1, 2, 3, 3}), deep(Storage::nhwc, {1, 2, 3, 4}),
+      dx(Storage::nhwc, {1, 5, 6, 3});
+  const auto with_skip = [&](const View<const float>& v, int64_t top, int64_t left) {
+    return Backward{.code = code, .dy = y, .dx = dx, .skip = v, .skip_top = top, .skip_left = left};
+  };
+  with_skip(skip, 3, 3).check();
+  require_refused<ShapeError>(with_skip(deep, 0, 0), {"skip", "[1,2,3,3]", "[1,2,3,4]"});
+  require_refused<ShapeError>(with_skip(skip, 4, 3), {"skip", "[1,5,6,3]", "[1,2,3,3] at row 4, column 3"});
+  require_refused<ShapeError>(with_skip(skip, 3, 4), {"skip", "at row 3, column 4"});
+  require_refused<ShapeError>(with_skip(skip, -1, 0), {"skip", "at row -1, column 0"});
+  require_refused<ShapeError>(with_skip(skip, 0, -1), {"skip", "at row 0, column -1"});
+  require_refused<ShapeError>(with_skip(dx.view().crop(0, 0, 2, 3), 0, 0), {"dx [1,5,6,3] over skip [1,2,3,3]"});
+  require_refused<ShapeError>(Backward{.code = code, .dy = y, .dx = dx, .relu_y = y}, {"relu_y", "[1,5,6,3]"});
+  require_refused<ShapeError>(Backward{.code = code, .dy = y, .dx = dx, .relu_y = dx}, {"dx [1,5,6,3] over relu_y"});
 }
 
 }  // namespace

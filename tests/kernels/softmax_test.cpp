@@ -54,7 +54,7 @@ TEST_CASE("softmax: golden values and extreme scores") {
   }
 }
 
-TEST_CASE("softmax: the cpu's exponential over its whole range") {
+TEST_CASE("softmax: the exponential over its whole range; the cpu's has no subnormal results") {
   const Shape shape{1, 1, 90000, 2};
   Values x(180000, 0);
   for (size_t i = 0; i < 90000; ++i) x[2 * i] = static_cast<double>(static_cast<float>(-1e-3 * static_cast<double>(i)));
@@ -65,7 +65,7 @@ TEST_CASE("softmax: the cpu's exponential over its whole range") {
   double worst = 0;
   for (size_t i = 0; i < 180000; i += 2) {
     if (x[i] >= -87) worst = std::max(worst, std::abs(result[i] / y[i] - 1));
-    if (x[i] < -87.5) REQUIRE(result[i] == 0);
+    if (x[i] < -87.5) REQUIRE((kOnDevice ? std::abs(result[i] - y[i]) <= 0x1p-147 : result[i] == 0));
   }
   REQUIRE(worst < 4 * 0x1p-23);
 }

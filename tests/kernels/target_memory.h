@@ -10,6 +10,11 @@
 #include "kernels/context.h"
 #if UNET_WITH_CUDA
 #include <cuda_runtime_api.h>
+
+#include "kernels/cuda/state.h"
+#endif
+#if UNET_WITH_EMULATED
+#include "kernels/emulated/state.h"
 #endif
 
 // A test program is compiled for one target: cpu, emulated or cuda. That of the cpu tests the reference as well.
