@@ -267,8 +267,8 @@ bool supports(const Context& context, const Convolution<T, T>& c) {
   if (!fits_tma(c.x) || (c.x2 && !fits_tma(c.x2))) return false;
   for (int i = 0; i < c.ranges; ++i) {
     const ColumnRange<T, T>& range = c.range[i];
-    const bool same_work = range.out.data != nullptr == (c.range[0].out.data != nullptr) &&
-                           range.x.data != nullptr == (c.range[0].x.data != nullptr);
+    const bool same_work = static_cast<bool>(range.out) == static_cast<bool>(c.range[0].out) &&
+                           static_cast<bool>(range.x) == static_cast<bool>(c.range[0].x);
     if (!same_work || !fits_tma(range.out) || (range.x && !fits_tma(range.x))) return false;
     if (range.begin % c.filter.period + range.out.c > c.filter.period) return false;
   }

@@ -1,6 +1,8 @@
 // From a consumer's finished sums to results: bias, ReLU, mask, pooling.
 #pragma once
 
+#include <bit>
+
 #include "kernels/cuda/implicit_gemm_epilogue.cuh"
 #include "kernels/cuda/sm90/shape.cuh"
 #include "kernels/cuda/vector.cuh"
@@ -24,7 +26,7 @@ __device__ __forceinline__ void store_pair(void* to, float low, float high) {
 template <class T, class Tile>
 class Epilogue {
  public:
-  using Sums = float[Tile::kParts][Tile::kColumns / 2];
+  using Sums = float[Tile::kParts][Tile::kN / 2];
 
   /// `mask_filled`: a barrier of one arrival, of this consumer alone.
   __device__ __forceinline__ Epilogue(const Maps& maps, const Shape<T>& shape, int consumer, unsigned char* staging,
@@ -38,7 +40,7 @@ class Epilogue {
 
   /// Before the sums are finished: starts loading the mask.
   __device__ __forceinline__ void begin(const Unit& unit) {
-    if (shape_.is_masked) prepare(unit, 0);
+    if (shape_.is_masked && shape_.splits == 1) prepare(unit, 0);
   }
 
   __device__ __forceinline__ void finish(const Unit& unit, const Sums& sums) {
@@ -59,7 +61,11 @@ class Epilogue {
       } else {
         named_barrier(1 + consumer_, 128);
       }
-      stage(chunk, range.index, channel, sums);
+      if constexpr (Tile::kIsTransposed) {
+        stage_transposed(chunk, range.index, channel, sums);
+      } else {
+        stage(chunk, range.index, channel, sums);
+      }
       fence_proxy_async();
       named_barrier(1 + consumer_, 128);
       if (is_leader_ && shape_.is_stored) {
@@ -81,13 +87,12 @@ class Epilogue {
   __device__ __forceinline__ int first_row(const Unit& unit) const {
     return unit.p + consumer_ * (Tile::kRows / shape_.width);
   }
-  /// Sums of wgmma: [part][4*j + 2*half + i] belongs to this row of the consumer and to column 8*j + first_column() +
-  /// i.
-  __device__ __forceinline__ static int row_of(int part, int half) {
-    return part * 64 + static_cast<int>(threadIdx.x) % 128 / 32 * 16 + half * 8 +
-           static_cast<int>(threadIdx.x) % 32 / 4;
-  }
-  __device__ __forceinline__ static int first_column() { return static_cast<int>(threadIdx.x) % 4 * 2; }
+  /// sums[part][4*j + 2*half + i] belongs to row part*64 + row(half) and column 8*j + column() + i of the product; rows
+  /// are the consumer's pixels, or columns are: see Note [Transposed products].
+  __device__ __forceinline__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
+  __device__ __forceinline__ static int warp() { return static_cast<int>(threadIdx.x) % 128 / 32; }
+  __device__ __forceinline__ static int row(int half) { return warp() * 16 + half * 8 + lane() / 4; }
+  __device__ __forceinline__ static int column() { return lane() % 4 * 2; }
   __device__ __forceinline__ static int swizzled(int row, int byte) { return row * kRowBytes + (byte ^ row % 8 * 16); }
 
   /// Waits until the staging rows may be overwritten, and starts loading the mask there.
@@ -102,31 +107,71 @@ class Epilogue {
                 first_row(unit), unit.image);
   }
 
-  /// Writes kBlock columns of results to the staging rows, over the mask where there is one.
+  __device__ __forceinline__ float bias_of(int range, int channel) const {
+    return shape_.bias[range] != nullptr && channel < shape_.channels[range] ? shape_.bias[range][channel] : 0;
+  }
+  __device__ __forceinline__ static float masked(float value, T mask) {
+    return static_cast<float>(mask) > 0 ? value : 0;
+  }
+
+  /// Writes kBlock columns of results, of which `channel` of the range is the first, to the staging rows, over the mask
+  /// where there is one.
   __device__ __forceinline__ void stage(int chunk, int range, int channel, const Sums& sums) {
 #pragma unroll
     for (int j = 0; j < kBlock<T> / 8; ++j) {
-      const int column = 8 * j + first_column();
-      float low = 0, high = 0;
-      if (shape_.bias[range] != nullptr && channel + column < shape_.channels[range]) {
-        low = shape_.bias[range][channel + column];
-        high = shape_.bias[range][channel + column + 1];
-      }
+      const int c = 8 * j + column();
+      const float bias[2] = {bias_of(range, channel + c), bias_of(range, channel + c + 1)};
 #pragma unroll
       for (int part = 0; part < Tile::kParts; ++part) {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
           const int i = 4 * (chunk * (kBlock<T> / 8) + j) + 2 * half;
-          float a = activate(sums[part][i] + low, shape_.relu);
-          float b = activate(sums[part][i + 1] + high, shape_.relu);
-          unsigned char* to = staging_ + swizzled(row_of(part, half), column * static_cast<int>(sizeof(T)));
+          float low = activate(sums[part][i] + bias[0], shape_.relu);
+          float high = activate(sums[part][i + 1] + bias[1], shape_.relu);
+          unsigned char* to = staging_ + swizzled(part * 64 + row(half), c * static_cast<int>(sizeof(T)));
           if (shape_.is_masked) {
             const auto mask = load_vector<2>(reinterpret_cast<const T*>(to));
-            a = static_cast<float>(mask.values[0]) > 0 ? a : 0;
-            b = static_cast<float>(mask.values[1]) > 0 ? b : 0;
+            low = masked(low, mask.values[0]), high = masked(high, mask.values[1]);
           }
-          store_pair<T>(to, a, b);
+          store_pair<T>(to, low, high);
         }
+      }
+    }
+  }
+
+  /// The same from transposed sums: matrices of 8 channels x 8 pixels are turned on their way.
+  __device__ __forceinline__ void stage_transposed(int chunk, int range, int channel, const Sums& sums) {
+    if (row(0) / kBlock<T> != chunk) return;
+    const int first = channel - chunk * kBlock<T>;  // channel of row 0
+    const float bias[2] = {bias_of(range, first + row(0)), bias_of(range, first + row(1))};
+    if constexpr (sizeof(T) == 2) {
+#pragma unroll
+      for (int j = 0; j < Tile::kRows / 8; j += 2) {
+        unsigned char* to = staging_ + swizzled(8 * (j + lane() / 16) + lane() % 8, (warp() * 2 + lane() / 8 % 2) * 16);
+        uint32_t mask[4], results[4];
+        if (shape_.is_masked) ldmatrix_x4_trans(mask, to);
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {
+          const int half = k % 2, i = 4 * (j + k / 2) + 2 * half;
+          float low = activate(sums[0][i] + bias[half], shape_.relu);
+          float high = activate(sums[0][i + 1] + bias[half], shape_.relu);
+          if (shape_.is_masked) {
+            const auto pair = std::bit_cast<Vector<T, 2>>(mask[k]);
+            low = masked(low, pair.values[0]), high = masked(high, pair.values[1]);
+          }
+          results[k] = pack_bf16(low, high);
+        }
+        stmatrix_x4_trans(to, results);
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < Tile::kRows / 2; ++i) {
+        const int half = i / 2 % 2, c = row(half) - chunk * kBlock<T>;
+        float result = activate(sums[0][i] + bias[half], shape_.relu);
+        T* to =
+            reinterpret_cast<T*>(staging_ + swizzled(i / 4 * 8 + column() + i % 2, c * static_cast<int>(sizeof(T))));
+        if (shape_.is_masked) result = masked(result, *to);
+        *to = result;
       }
     }
   }
@@ -164,22 +209,39 @@ class Epilogue {
     }
   }
 
+  /// Where the partial sums of one of the consumer's pixels begin; null outside of the image.
+  __device__ __forceinline__ float* partial_of(const Unit& unit, int pixel) const {
+    const int p = first_row(unit) + pixel / shape_.width, q = unit.q + pixel % shape_.width;
+    if (p >= shape_.result_h || q >= shape_.result_w) return nullptr;
+    const int64_t image = int64_t{unit.split} * shape_.images + unit.image;
+    return shape_.partial + ((image * shape_.result_h + p) * shape_.result_w + q) * shape_.blocks() * kBlock<T>;
+  }
+
   /// Stores sums over a part of the slabs: see add_partial.
-  __device__ __forceinline__ void store_partial(const Unit& unit, const Sums& sums) {
-    const int columns = shape_.blocks() * kBlock<T>, first = unit.column_tile * Tile::kColumns + first_column();
+  __device__ __forceinline__ void store_partial(const Unit& unit, const Sums& sums) const {
+    const int columns = shape_.blocks() * kBlock<T>, first = unit.column_tile * Tile::kColumns;
+    if constexpr (Tile::kIsTransposed) {
 #pragma unroll
-    for (int part = 0; part < Tile::kParts; ++part) {
+      for (int j = 0; j < Tile::kRows / 4; ++j) {
+        float* to = partial_of(unit, j / 2 * 8 + column() + j % 2);
+        if (to == nullptr) continue;
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int row = row_of(part, half);
-        const int p = first_row(unit) + row / shape_.width, q = unit.q + row % shape_.width;
-        if (p >= shape_.result_h || q >= shape_.result_w) continue;
-        const int64_t image = int64_t{unit.split} * shape_.images + unit.image;
-        float* to = shape_.partial + ((image * shape_.result_h + p) * shape_.result_w + q) * columns + first;
+        for (int half = 0; half < 2; ++half) {
+          if (first + row(half) < columns) to[first + row(half)] = sums[0][j / 2 * 4 + 2 * half + j % 2];
+        }
+      }
+    } else {
 #pragma unroll
-        for (int j = 0; j < Tile::kColumns / 8; ++j) {
-          if (first + 8 * j >= columns) continue;
-          store_pair<float>(to + 8 * j, sums[part][4 * j + 2 * half], sums[part][4 * j + 2 * half + 1]);
+      for (int part = 0; part < Tile::kParts; ++part) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          float* to = partial_of(unit, part * 64 + row(half));
+          if (to == nullptr) continue;
+#pragma unroll
+          for (int j = 0; j < Tile::kColumns / 8; ++j) {
+            const int c = first + 8 * j + column();
+            if (c < columns) store_pair<float>(to + c, sums[part][4 * j + 2 * half], sums[part][4 * j + 2 * half + 1]);
+          }
         }
       }
     }

@@ -13,8 +13,7 @@
 // in registers. A block has all of a multiprocessor's shared memory: see Tile.
 //
 // Traffic from L2 per slab of a 3x3 filter, tile of 256 x 128, bf16: 36 KB of pixels and 48 KB of filters for 12.6
-// MFLOP. Bound: tensor cores for 128 columns; for 64 columns shared memory, since wgmma reads as many bytes of either
-// factor then.
+// MFLOP; of 256 x 64: 36 KB and 24 KB for 6.3 MFLOP. Bound: tensor cores, and nearly so shared memory and L2.
 #pragma once
 
 #include "kernels/cuda/sm90/epilogue.cuh"
@@ -95,12 +94,12 @@ __device__ __forceinline__ void produce(const Maps& maps, const Shape<T>& shape,
   }
 }
 
-template <class T, int kColumns>
-__device__ __forceinline__ void multiply(float (&sums)[kColumns / 2], uint64_t a, uint64_t b, bool accumulate) {
+template <class T, int kN>
+__device__ __forceinline__ void multiply(float (&sums)[kN / 2], uint64_t a, uint64_t b, bool accumulate) {
   if constexpr (sizeof(T) == 2) {
-    wgmma_bf16<kColumns>(sums, a, b, accumulate);
+    wgmma_bf16<kN>(sums, a, b, accumulate);
   } else {
-    wgmma_tf32<kColumns>(sums, a, b, accumulate);
+    wgmma_tf32<kN>(sums, a, b, accumulate);
   }
 }
 
@@ -112,7 +111,7 @@ __device__ __forceinline__ void consume(const Shape<T>& shape, const Buffers<Til
   const uint64_t filter_rows = matrix_descriptor(buffers.filters);
   Position<Tile::kSlabs> slab_at;
   Position<Tile::kFilters> filter_at;
-  float sums[Tile::kParts][Tile::kColumns / 2];
+  float sums[Tile::kParts][Tile::kN / 2];
   for (int index = static_cast<int>(blockIdx.x); index < shape.units(); index += static_cast<int>(gridDim.x)) {
     const Unit unit(shape, index);
     epilogue.begin(unit);
@@ -122,14 +121,19 @@ __device__ __forceinline__ void consume(const Shape<T>& shape, const Buffers<Til
       buffers.slab_ring.wait(slab_at);
       for (int r = 0; r < shape.taps_h; ++r) {
         buffers.filter_ring.wait(filter_at);
-        const uint64_t a = slab_rows + (slab_at.stage * Tile::kSlabBytes + r * shape.width * kRowBytes) / 16;
-        const uint64_t b = filter_rows + filter_at.stage * Tile::kFilterBytes / 16;
+        const uint64_t pixels = slab_rows + (slab_at.stage * Tile::kSlabBytes + r * shape.width * kRowBytes) / 16;
+        const uint64_t columns = filter_rows + filter_at.stage * Tile::kFilterBytes / 16;
         wgmma_fence();
 #pragma unroll
         for (int k = 0; k < kRowBytes; k += 32) {
+          if constexpr (Tile::kIsTransposed) {
+            multiply<T, Tile::kN>(sums[0], columns + k / 16, pixels + k / 16, accumulate);
+          } else {
 #pragma unroll
-          for (int part = 0; part < Tile::kParts; ++part) {
-            multiply<T, Tile::kColumns>(sums[part], a + (part * 64 * kRowBytes + k) / 16, b + k / 16, accumulate);
+            for (int part = 0; part < Tile::kParts; ++part) {
+              const uint64_t rows = pixels + part * 64 * kRowBytes / 16;
+              multiply<T, Tile::kN>(sums[part], rows + k / 16, columns + k / 16, accumulate);
+            }
           }
           accumulate = true;
         }

@@ -16,14 +16,20 @@ template <class T>
 inline constexpr int kBlock = kRowBytes / static_cast<int>(sizeof(T));
 
 /// What a block computes at a time, and its shared memory.
+///
+/// Note [Transposed products]  wgmma reads 64 rows of its left factor and N of its right one from shared memory. With
+/// 64 columns it would read as many bytes of filters as of pixels, as fast as shared memory can and no faster: there
+/// the filters are the left factor, and all pixels of a consumer the right one.
 template <int pixels, int columns, int slabs, int filters>
 struct Tile {
   static constexpr int kPixels = pixels, kColumns = columns;
+  static constexpr bool kIsTransposed = columns == 64;
   static constexpr int kSlabs = slabs, kFilters = filters;   // stages of the rings
   static constexpr int kSlabPixels = kPixels + kPixels / 4;  // at most: room for R - 1 more rows
   static constexpr int kSlabBytes = kSlabPixels * kRowBytes, kFilterBytes = kColumns * kRowBytes;
-  static constexpr int kRows = kPixels / kConsumers;  // of a consumer, one per pixel
-  static constexpr int kParts = kRows / 64;           // of one wgmma each
+  static constexpr int kRows = kPixels / kConsumers;             // of a consumer, one per pixel
+  static constexpr int kParts = kIsTransposed ? 1 : kRows / 64;  // of one wgmma each
+  static constexpr int kN = kIsTransposed ? kRows : kColumns;    // of wgmma
   static constexpr int kStagingBytes = kRows * kRowBytes;
   static constexpr int kAlignment = 1024;
   static constexpr int kSharedBytes =

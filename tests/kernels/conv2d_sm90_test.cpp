@@ -1,0 +1,372 @@
+// The convolutions of kernels/cuda/sm90 on the emulated target, which presents itself as a device of capability 9.0.
+#include <array>
+#include <utility>
+
+#include "kernels/cuda/sm90/convolution.cuh"
+#include "kernels/emulated/state.h"
+#include "tests/kernels/support.h"
+
+namespace unet::kernels::gpu::test {
+namespace {
+
+using kernels::test::Buffer;
+using kernels::test::integers;
+using kernels::test::Storage;
+using kernels::test::Values;
+using Extent = kernels::test::Shape;
+
+/// The emulated device as one of capability 9.0 with few multiprocessors, so that blocks compute several tiles.
+struct Device {
+  explicit Device(int multiprocessors = 3) {
+    state().set_capability(90);
+    state().set_multiprocessors(multiprocessors);
+  }
+  ~Device() {
+    state().set_capability(info.capability);
+    state().set_multiprocessors(info.multiprocessors);
+    state().set_schedule(schedule);
+  }
+  static emulated::State& state() { return static_cast<emulated::State&>(*kernels::test::device_state()); }
+
+  DeviceInfo info = state().info();
+  emulated::Schedule schedule = state().schedule();
+  kernels::test::Runner runner{Target::emulated};
+  Context& context = runner.context;
+};
+
+/// The sum that defines range `i` of a convolution, in double.
+template <class T>
+Values definition(const Convolution<T, T>& c, int i) {
+  const ColumnRange<T, T>& range = c.range[i];
+  const FilterOrder& order = c.filter;
+  Values values;
+  for (int64_t n = 0; n < range.out.n; ++n) {
+    for (int64_t p = 0; p < range.out.h; ++p) {
+      for (int64_t q = 0; q < range.out.w; ++q) {
+        for (int64_t k = 0; k < range.out.c; ++k) {
+          const int64_t j = range.begin + k;
+          const float* column =
+              order.w + j / order.period * order.period_stride + j % order.period * order.column_stride;
+          double sum = c.b == nullptr ? 0 : c.b[j % order.period];
+          for (int64_t tap = 0; tap < c.taps_h * c.taps_w; ++tap) {
+            const int64_t h = c.stride * p + tap / c.taps_w - c.pad_h, w = c.stride * q + tap % c.taps_w - c.pad_w;
+            if (h < 0 || h >= c.x.h || w < 0 || w >= c.x.w) continue;
+            const float* factors = column + tap * order.tap_stride;
+            for (int64_t ch = 0; ch < c.x.c; ++ch) sum += double{c.x(n, h, w, ch)} * factors[ch * order.channel_stride];
+            for (int64_t ch = 0; c.x2 && ch < c.x2.c; ++ch) {
+              sum += double{c.x2(n, h, w, ch)} * factors[(c.x.c + ch) * order.channel_stride];
+            }
+          }
+          if (c.relu && sum < 0) sum = 0;
+          if (range.x && !(static_cast<float>(range.x(n, p, q, k)) > 0)) sum = 0;
+          values.push_back(static_cast<double>(static_cast<T>(static_cast<float>(sum))));
+        }
+      }
+    }
+  }
+  return values;
+}
+
+/// Operands of a convolution, integers so small that every sum is exact.
+template <class T>
+class Operands {
+ public:
+  View<T> image(Extent extent, int low = -3, int high = 3, Storage storage = Storage::nhwc) {
+    const Values values = low == high ? Values{} : integers(extent, ++seed_, low, high);
+    images_.push_back(low == high ? std::make_unique<Buffer<T>>(storage, extent)
+                                  : std::make_unique<Buffer<T>>(storage, extent, values));
+    return *images_.back();
+  }
+  /// To be written by the kernel.
+  View<T> result(Extent extent, Storage storage = Storage::nhwc) { return image(extent, 0, 0, storage); }
+  View<float> parameter(Extent extent) {
+    parameters_.push_back(std::make_unique<Buffer<float>>(Storage::nhwc, extent, integers(extent, ++seed_, -2, 2)));
+    return *parameters_.back();
+  }
+  bool intact() const {
+    return std::all_of(images_.begin(), images_.end(), [](const auto& image) { return image->intact(); });
+  }
+
+ private:
+  uint32_t seed_ = 0;
+  std::vector<std::unique_ptr<Buffer<T>>> images_;
+  std::vector<std::unique_ptr<Buffer<float>>> parameters_;
+};
+
+template <class T>
+Values values_of(const View<T>& v) {
+  Values values;
+  for (int64_t n = 0; n < v.n; ++n) {
+    for (int64_t h = 0; h < v.h; ++h) {
+      for (int64_t w = 0; w < v.w; ++w) {
+        for (int64_t c = 0; c < v.c; ++c) values.push_back(static_cast<double>(v(n, h, w, c)));
+      }
+    }
+  }
+  return values;
+}
+
+/// Computes it under every schedule and compares it with its definition.
+template <class T>
+void require_exact(Device& device, const Operands<T>& operands, const Convolution<T, T>& c) {
+  REQUIRE(sm90::supports(device.context, c));
+  for (const emulated::Schedule& schedule : emulated::kSchedules) {
+    INFO(schedule.name());
+    Device::state().set_schedule(schedule);
+    sm90::convolve(device.context, c);
+    device.context.state->synchronize();
+    REQUIRE(operands.intact());
+    for (int i = 0; i < c.ranges; ++i) {
+      if (c.range[i].out) kernels::test::require_equal(values_of(c.range[i].out), definition(c, i));
+    }
+  }
+}
+
+/// Conv2d of [n,h,w,c1] and, with c2 > 0, [n,h,w,c2].
+struct Sizes {
+  int64_t n = 1, h = 10, w = 11, c1 = 64, c2 = 0, k = 64;
+  int rows = 3, columns = 3;
+};
+
+template <class T>
+Convolution<T, T> forward(Operands<T>& operands, const Sizes& s, Storage storage = Storage::nhwc) {
+  const int64_t c = s.c1 + s.c2;
+  const View<float> w = operands.parameter({s.k, s.rows, s.columns, c});
+  Convolution<T, T> convolution{.x = operands.image({s.n, s.h, s.w, s.c1}),
+                                .taps_h = s.rows,
+                                .taps_w = s.columns,
+                                .filter = {.w = w.data,
+                                           .period = s.k,
+                                           .column_stride = s.rows * s.columns * c,
+                                           .tap_stride = c,
+                                           .channel_stride = 1},
+                                .b = operands.parameter({1, 1, 1, s.k}).data,
+                                .relu = true,
+                                .columns = static_cast<int>(s.k)};
+  if (s.c2 > 0) convolution.x2 = operands.image({s.n, s.h, s.w, s.c2}, -3, 3, storage);
+  convolution.range[0].out = operands.result({s.n, s.h - s.rows + 1, s.w - s.columns + 1, s.k}, storage);
+  return convolution;
+}
+
+/// The gradient of forward() with respect to both of its sources, each behind a ReLU.
+template <class T>
+Convolution<T, T> data_gradient(Operands<T>& operands, const Sizes& s, Storage storage = Storage::nhwc) {
+  const int64_t c = s.c1 + s.c2, taps = s.rows * s.columns;
+  const View<float> w = operands.parameter({s.k, s.rows, s.columns, c});
+  Convolution<T, T> convolution{.x = operands.image({s.n, s.h - s.rows + 1, s.w - s.columns + 1, s.k}),
+                                .taps_h = s.rows,
+                                .taps_w = s.columns,
+                                .pad_h = s.rows - 1,
+                                .pad_w = s.columns - 1,
+                                .filter = {.w = w.data + (taps - 1) * c,
+                                           .period = c,
+                                           .column_stride = 1,
+                                           .tap_stride = -c,
+                                           .channel_stride = taps * c},
+                                .columns = static_cast<int>(c),
+                                .ranges = s.c2 > 0 ? 2 : 1};
+  int begin = 0;
+  for (int i = 0; i < convolution.ranges; ++i) {
+    const Extent extent{s.n, s.h, s.w, i == 0 ? s.c1 : s.c2};
+    convolution.range[i] = {begin, operands.result(extent, storage), operands.image(extent, -2, 2, storage)};
+    begin += static_cast<int>(extent.c);
+  }
+  return convolution;
+}
+
+/// Every second pixel from row a and column d on.
+template <class T>
+View<T> every_second(View<T> v, int64_t a, int64_t d) {
+  v.data += a * v.stride_h + d * v.stride_w;
+  v.h /= 2, v.w /= 2, v.stride_h *= 2, v.stride_w *= 2;
+  return v;
+}
+
+/// ConvTranspose2d of [n,h,w,c1].
+template <class T>
+Convolution<T, T> transposed(Operands<T>& operands, const Sizes& s) {
+  const View<float> w = operands.parameter({s.k, 2, 2, s.c1});
+  const View<T> y = operands.result({s.n, 2 * s.h, 2 * s.w, s.k});
+  Convolution<T, T> convolution{
+      .x = operands.image({s.n, s.h, s.w, s.c1}),
+      .filter = {.w = w.data, .period = s.k, .period_stride = s.c1, .column_stride = 4 * s.c1, .channel_stride = 1},
+      .b = operands.parameter({1, 1, 1, s.k}).data,
+      .columns = static_cast<int>(4 * s.k),
+      .ranges = 4};
+  for (int i = 0; i < 4; ++i) convolution.range[i] = {i * static_cast<int>(s.k), every_second(y, i / 2, i % 2)};
+  return convolution;
+}
+
+/// Its gradient with respect to x.
+template <class T>
+Convolution<T, T> transposed_data_gradient(Operands<T>& operands, const Sizes& s) {
+  const View<float> w = operands.parameter({s.k, 2, 2, s.c1});
+  Convolution<T, T> convolution{
+      .x = operands.image({s.n, 2 * s.h, 2 * s.w, s.k}),
+      .taps_h = 2,
+      .taps_w = 2,
+      .stride = 2,
+      .filter = {.w = w.data, .period = s.c1, .column_stride = 1, .tap_stride = s.c1, .channel_stride = 4 * s.c1},
+      .columns = static_cast<int>(s.c1)};
+  convolution.range[0].out = operands.result({s.n, s.h, s.w, s.c1});
+  return convolution;
+}
+
+}  // namespace
+
+TEST_CASE("conv2d of capability 9.0: bf16 results are exact under every schedule") {
+  const std::array<Sizes, 6> sizes{{{.n = 2, .h = 20, .w = 19},
+                                    {.h = 36, .w = 12, .c2 = 72, .k = 72},
+                                    {.h = 12, .w = 37, .c1 = 72, .k = 200},
+                                    {.h = 9, .w = 9, .c1 = 128, .k = 128, .rows = 1, .columns = 1},
+                                    {.h = 12, .w = 11, .k = 64, .rows = 5, .columns = 2},
+                                    {.n = 3, .h = 3, .w = 3}}};
+  for (const Sizes& s : sizes) {
+    CAPTURE(s.h, s.w, s.c1, s.c2, s.k);
+    Device device;
+    Operands<bf16> operands;
+    require_exact(device, operands, forward(operands, s, s.c2 > 0 ? Storage::nhwc_crop : Storage::nhwc));
+  }
+}
+
+TEST_CASE("conv2d of capability 9.0: data gradients reach both sources, behind their ReLU") {
+  for (const Sizes& s : {Sizes{.n = 2, .h = 20, .w = 11}, Sizes{.c1 = 72, .c2 = 64, .k = 136},
+                         Sizes{.h = 16, .w = 16, .c1 = 64, .c2 = 64}, Sizes{.h = 8, .w = 15, .c1 = 128}}) {
+    CAPTURE(s.h, s.w, s.c1, s.c2, s.k);
+    Device device(1);
+    Operands<bf16> operands;
+    const Convolution<bf16, bf16> c = data_gradient(operands, s, Storage::nhwc_crop);
+    require_exact(device, operands, c);
+    Convolution<bf16, bf16> plain = c;
+    for (auto& range : plain.range) range.x = {};
+    require_exact(device, operands, plain);
+  }
+}
+
+TEST_CASE("conv_transpose2d of capability 9.0: four interleaved results, and sources in the gradient") {
+  for (const Sizes& s : {Sizes{.n = 2, .h = 9, .w = 8}, Sizes{.h = 5, .w = 18, .c1 = 72, .k = 80}}) {
+    CAPTURE(s.h, s.w, s.c1, s.k);
+    Device device;
+    Operands<bf16> operands;
+    require_exact(device, operands, transposed(operands, s));
+    require_exact(device, operands, transposed_data_gradient(operands, s));
+  }
+}
+
+TEST_CASE("conv2d of capability 9.0: tf32") {
+  Device device;
+  device.context.tf32 = true;
+  Operands<float> operands;
+  require_exact(device, operands, forward(operands, {.h = 19, .c2 = 36, .k = 68}, Storage::nhwc_crop));
+  require_exact(device, operands, data_gradient(operands, {.c1 = 36, .c2 = 32, .k = 40}));
+  require_exact(device, operands, transposed(operands, {.c1 = 36, .k = 40}));
+}
+
+TEST_CASE("conv2d of capability 9.0: where tiles are few, their depth is divided") {
+  const Sizes deep{.n = 2, .h = 7, .w = 6, .c1 = 200, .c2 = 136, .k = 72},
+      square{.h = 18, .w = 17, .c1 = 328, .k = 128};
+  for (const auto& [multiprocessors, sizes] : {std::pair{4, deep}, std::pair{64, deep}, std::pair{3, square}}) {
+    CAPTURE(multiprocessors, sizes.h);
+    Device device(multiprocessors);
+    Operands<bf16> operands;
+    require_exact(device, operands, forward(operands, sizes));
+  }
+  Device device(64);
+  Operands<bf16> operands;
+  require_exact(device, operands, data_gradient(operands, {.h = 8, .w = 15, .c1 = 64, .c2 = 72, .k = 320}));
+}
+
+TEST_CASE("conv2d of capability 9.0: pooled results are the maxima of the stored ones") {
+  for (const bool is_stored : {true, false}) {
+    for (const Extent& size : {Extent{2, 21, 20}, Extent{1, 7, 36}}) {
+      CAPTURE(is_stored, size);
+      Device device;
+      Operands<bf16> operands;
+      Convolution<bf16, bf16> c = forward(operands, {.n = size.n, .h = size.h, .w = size.w, .k = 72});
+      c.relu = false;
+      const View<bf16> y = c.range[0].out;
+      const Extent extent{y.n, y.h / 2, y.w / 2, y.c};
+      c.pooled = operands.result(extent);
+      const Buffer<uint8_t> code(Storage::nhwc, extent);
+      c.pool_code = code;
+      if (!is_stored) c.range[0].out.data = nullptr;
+      require_exact(device, operands, c);
+
+      c.range[0].out.data = y.data;
+      const Values expected = definition(c, 0);
+      Values maxima, codes;
+      for (int64_t n = 0; n < extent.n; ++n) {
+        for (int64_t i = 0; i < extent.h; ++i) {
+          for (int64_t j = 0; j < extent.w; ++j) {
+            for (int64_t k = 0; k < extent.c; ++k) {
+              std::array<double, 4> window{};
+              for (int64_t a = 0; a < 4; ++a) {
+                const int64_t pixel = (n * y.h + 2 * i + a / 2) * y.w + 2 * j + a % 2;
+                window[static_cast<size_t>(a)] = expected[static_cast<size_t>(pixel * y.c + k)];
+              }
+              const auto largest = std::max_element(window.begin(), window.end());
+              maxima.push_back(*largest);
+              codes.push_back(static_cast<double>(largest - window.begin()));
+            }
+          }
+        }
+      }
+      kernels::test::require_equal(values_of(c.pooled), maxima);
+      kernels::test::require_equal(code.values(), codes);
+      REQUIRE(code.intact());
+    }
+  }
+}
+
+TEST_CASE("conv2d of capability 9.0: sums do not depend on the schedule, nor in direct mode on the device") {
+  Device device;
+  Operands<bf16> operands;
+  Convolution<bf16, bf16> c = forward(operands, {.h = 12, .w = 20, .c1 = 136, .k = 72});
+  const Buffer<bf16> x(Storage::nhwc, {1, 12, 20, 136}, kernels::test::randoms<bf16>({1, 12, 20, 136}, 1, -1, 1));
+  c.x = x;
+  device.context.convolution = ConvolutionMode::direct;
+  Values first;
+  for (const int multiprocessors : {1, 64}) {
+    Device::state().set_multiprocessors(multiprocessors);
+    for (const emulated::Schedule& schedule : emulated::kSchedules) {
+      Device::state().set_schedule(schedule);
+      sm90::convolve(device.context, c);
+      device.context.state->synchronize();
+      const Values values = values_of(c.range[0].out);
+      if (first.empty()) first = values;
+      kernels::test::require_equal(values, first);
+    }
+  }
+}
+
+TEST_CASE("conv2d of capability 9.0: other devices and operands that TMA cannot read are left to other kernels") {
+  Device device;
+  Operands<bf16> operands;
+  const Convolution<bf16, bf16> c = forward(operands, {.c2 = 64});
+  REQUIRE(sm90::supports(device.context, c));
+  for (const int capability : {80, 89, 100}) {
+    Device::state().set_capability(capability);
+    CHECK_FALSE(sm90::supports(device.context, c));
+  }
+  Device::state().set_capability(90);
+  const auto refused = [&](const auto& change) {
+    Convolution<bf16, bf16> other = c;
+    change(other);
+    return !sm90::supports(device.context, other);
+  };
+  CHECK(refused([](auto& o) { ++o.x.data; }));
+  CHECK(refused([](auto& o) { o.x2.stride_w += 4; }));
+  CHECK(refused([](auto& o) { o.x.stride_h += 2; }));
+  CHECK(refused([](auto& o) { o.x.c = o.x.block = 56; }));
+  CHECK(refused([](auto& o) { o.range[0].out.c = o.range[0].out.block = 60; }));
+  CHECK(refused([](auto& o) { o.range[0].out.data += 4; }));
+  CHECK(refused([](auto& o) { o.stride = 2; }));
+  CHECK(refused([](auto& o) { o.taps_h = 11; }));
+  Operands<float> floats;
+  const Convolution<float, float> f = forward(floats, {});
+  CHECK_FALSE(sm90::supports(device.context, f));
+  device.context.tf32 = true;
+  CHECK(sm90::supports(device.context, f));
+}
+
+}  // namespace unet::kernels::gpu::test
