@@ -33,7 +33,8 @@ kernels::Context make_context(const DeviceOptions& options) {
 
 }  // namespace
 
-Device::Device(const DeviceOptions& options) : context_(make_context(options)), arena_(context_.state) {
+Device::Device(const DeviceOptions& options)
+    : context_(make_context(options)), arena_(context_.state), capture_(options.capture) {
   context_.workspace = &arena_;
   arena_.set_limit(options.memory_limit_bytes);
 }

@@ -14,6 +14,7 @@ struct DeviceOptions {
   int threads = 0;  // 0: all cores this process may use
   kernels::ConvolutionMode convolution = kernels::ConvolutionMode::fast;
   bool tf32 = false;              // convolutions of f32 with factors rounded to tf32; on GPUs only
+  bool capture = true;            // training steps are recorded and replayed where the target can
   size_t memory_limit_bytes = 0;  // 0: no limit
 };
 
@@ -27,6 +28,8 @@ class Device {
   Arena& arena() { return arena_; }
   kernels::Target target() const { return context_.target; }
   kernels::TargetState& state() const { return *context_.state; }
+  /// True where work is to be recorded and replayed.
+  bool captures() const { return capture_ && state().can_capture(); }
   /// True where tensors lie in the memory that the process computes in itself.
   bool uses_host_memory() const;
   /// Bytes that tensors can still get.
@@ -44,6 +47,7 @@ class Device {
 
   kernels::Context context_;
   Arena arena_;
+  bool capture_;
   bool recording_ = true;
   int64_t node_id_ = 0;
 };

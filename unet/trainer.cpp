@@ -89,7 +89,7 @@ Trainer::Trainer(std::shared_ptr<engine::Device> device, TrainingConfig config, 
       info_(std::move(info)),
       network_(device_, config_.network, static_cast<uint64_t>(config_.run.seed)),
       optimizer_(make_optimizer(config_.optimizer, network_)),
-      captures_(device_->state().can_capture()) {
+      captures_(device_->captures()) {
   if (set_.training.empty()) throw DataError("training: expected at least one training page, got none");
   TileRule(static_cast<int>(config_.network.depth)).output(config_.tile.input);
   if (config_.run.select == Selection::pixel_error && config_.network.classes != 2) {
