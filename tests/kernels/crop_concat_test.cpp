@@ -16,30 +16,40 @@ Values concatenated(const Values& x, int64_t c1, const Values& x2, int64_t c2) {
   return y;
 }
 
-TEMPLATE_TEST_CASE("crop_concat: joins and splits channels in every mix of layouts", "", float, bf16) {
-  for (const Target target : kTargets) {
-    for (const int64_t c1 : kChannels) {
-      for (const int64_t c2 : {int64_t{1}, int64_t{5}, int64_t{16}, int64_t{33}}) {
-        const Shape shape1{2, 2, 3, c1}, shape2{2, 2, 3, c2}, shape{2, 2, 3, c1 + c2};
-        const Values x = integers(shape1, 1, -100, 100), x2 = integers(shape2, 2, -100, 100);
-        const Values y = concatenated(x, c1, x2, c2);
-        for (const Storage s1 : kStorages) {
-          for (const Storage s2 : kStorages) {
-            for (const Storage s : kStorages) {
-              CAPTURE(name_of(target), c1, c2, s1, s2, s);
-              Runner run(target);
-              const Buffer<TestType> x_buffer(s1, shape1, x), x2_buffer(s2, shape2, x2), y_buffer(s, shape);
-              run(CropConcat<TestType>{.x = x_buffer, .x2 = x2_buffer, .y = y_buffer});
-              require_equal(y_buffer.values(), y);
-              REQUIRE(y_buffer.intact());
+/// Joins integers and splits the result again.
+template <class T>
+void require_joined_and_split(Target target, int64_t c1, int64_t c2, const std::array<Storage, 3>& storages) {
+  const auto [s1, s2, s] = storages;
+  CAPTURE(name_of(target), c1, c2, s1, s2, s);
+  const Shape shape1{2, 2, 3, c1}, shape2{2, 2, 3, c2}, shape{2, 2, 3, c1 + c2};
+  const Values x = integers(shape1, 1, -100, 100), x2 = integers(shape2, 2, -100, 100);
+  Runner run(target);
+  const Buffer<T> x_buffer(s1, shape1, x), x2_buffer(s2, shape2, x2), y_buffer(s, shape);
+  run(CropConcat<T>{.x = x_buffer, .x2 = x2_buffer, .y = y_buffer});
+  require_equal(y_buffer.values(), concatenated(x, c1, x2, c2));
+  REQUIRE(y_buffer.intact());
 
-              const Buffer<TestType> dx(s1, shape1), dx2(s2, shape2);
-              run(CropConcatBackward<TestType>{.dy = y_buffer, .dx = dx, .dx2 = dx2, .c1 = c1});
-              require_equal(dx.values(), x);
-              require_equal(dx2.values(), x2);
-              REQUIRE((dx.intact() && dx2.intact()));
-            }
-          }
+  const Buffer<T> dx(s1, shape1), dx2(s2, shape2);
+  run(CropConcatBackward<T>{.dy = y_buffer, .dx = dx, .dx2 = dx2, .c1 = c1});
+  require_equal(dx.values(), x);
+  require_equal(dx2.values(), x2);
+  REQUIRE((dx.intact() && dx2.intact()));
+}
+
+TEMPLATE_TEST_CASE("crop_concat: joins and splits channels in every mix of layouts", "", float, bf16) {
+  constexpr size_t storages = kStorages.size();
+  for (const Target target : kTargets) {
+    for (size_t i = 0; i < kChannels.size(); ++i) {
+      for (size_t j = 0; j < kChannels.size(); ++j) {
+        require_joined_and_split<TestType>(
+            target, kChannels[i], kChannels[j],
+            {kStorages[i % storages], kStorages[(i + j) % storages], kStorages[(i / storages + 2 * j) % storages]});
+      }
+    }
+    for (const auto& [c1, c2] : {std::pair{3, 1}, std::pair{16, 32}, std::pair{33, 16}, std::pair{8, 24}}) {
+      for (const Storage s1 : kStorages) {
+        for (const Storage s2 : kStorages) {
+          for (const Storage s : kStorages) require_joined_and_split<TestType>(target, c1, c2, {s1, s2, s});
         }
       }
     }
