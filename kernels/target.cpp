@@ -27,7 +27,7 @@ std::shared_ptr<TargetState> make_target_state(Target target, [[maybe_unused]] i
 #endif
     case Target::cudnn:
 #if UNET_WITH_CUDNN
-      return cudnn::make_state();
+      return cudnn::make_state(device);
 #else
       break;
 #endif
@@ -40,7 +40,7 @@ std::shared_ptr<TargetState> make_target_state(Target target, [[maybe_unused]] i
   }
   const char* advice = "; build where nvcc (CUDA 12.4 or newer) is found";
   if (target == Target::emulated) advice = "; configure with -DUNET_EMULATED=ON";
-  if (target == Target::cudnn) advice = "; build with -DUNET_CUDA=ON where cuDNN 9 is found";
+  if (target == Target::cudnn) advice = "; configure with -DUNET_CUDA=ON -DUNET_CUDNN=ON where cuDNN 9 is found";
   throw ConfigError(concat("device: this build has no target ", name_of(target), advice));
 }
 

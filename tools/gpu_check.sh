@@ -51,8 +51,7 @@ network      60 1800  time of forward pass and training step beside PyTorch, aft
 report       10   60  tables and charts of the measurements'
 
 # ---------------------------------------------------------------------------------------------------------- programs
-test_programs=(gpu_tests engine_gpu_tests unet_gpu_tests cudnn_tests)
-programs=("${test_programs[@]}" conformance_record gpu_determinism_check gpu_op_benchmark
+programs=(cudnn_tests conformance_record gpu_determinism_check gpu_op_benchmark
           network_benchmark make_synthetic_data unet_train)
 
 # Path of a program in $binaries or a folder below it; empty where it is not there.
@@ -60,6 +59,8 @@ program() {
   [[ -n $binaries ]] || return 0
   find -L "$binaries" -maxdepth 3 -type f -name "$1" -perm -u+x 2>/dev/null | sort | head -n 1
 }
+# All test programs that need a GPU.
+gpu_tests() { find -L "$binaries" -maxdepth 3 -type f -name 'gpu*_tests' -perm -u+x 2>/dev/null | sort; }
 # The same, or the end of the part as skipped.
 needed_program() {
   local path
@@ -95,8 +96,9 @@ pack_programs() {
   local name path library
   mkdir -p "$pack/lib"
   for name in "${programs[@]}"; do
-    path=$(program "$name")
-    [[ -n $path ]] || { echo "left out: $name is not in $binaries" >&2; continue; }
+    [[ -n $(program "$name") ]] || echo "left out: $name is not in $binaries" >&2
+  done
+  for path in $(for name in "${programs[@]}"; do program "$name"; done) $(gpu_tests); do
     cp -L "$path" "$pack/"
     while read -r library; do
       [[ $library =~ /(ld-linux|libc|libm|libdl|librt|libpthread|libcuda|libcudnn[a-z_]*|libcublas[A-Za-z]*)[.-] ]] ||
@@ -120,13 +122,9 @@ part_device() {
 }
 
 part_tests() {
-  local name path found=() status=0
-  for name in "${test_programs[@]}"; do
-    path=$(program "$name")
-    if [[ -n $path ]]; then found+=("$path"); else echo "$name: not there"; fi
-  done
-  ((${#found[@]} > 0)) || { echo "skipped: $binaries holds no tests"; return 77; }
-  for path in "${found[@]}"; do
+  local path status=0
+  [[ -n $(gpu_tests) ]] || { echo "skipped: $binaries holds no tests for GPUs"; return 77; }
+  for path in $(gpu_tests) $(program cudnn_tests); do
     echo "== $path"
     "$path" || status=1
   done
@@ -274,6 +272,7 @@ if $dry_run; then
     printf '%-12s %5s s  %s\n' "$name" "$(by_form "$quick" "$full")" "$shows"
   done <<<"$parts"
   echo "programs:"
+  for name in $(gpu_tests); do printf '  %-22s %s\n' "$(basename "$name")" "$name"; done
   for name in "${programs[@]}"; do printf '  %-22s %s\n' "$name" "$(program "$name" | grep . || echo 'not there')"; done
   has_gpu || echo "This machine has no NVIDIA GPU: the check would end with exit status 3."
   exit 0

@@ -106,7 +106,8 @@ const Choice& State::choose(const Problem& problem, const Run& run) {
         } catch (const OutOfMemory&) {
           continue;  // its workspace does not fit beside the rest
         } catch (const DeviceError&) {
-          if (cudaGetLastError() != cudaSuccess) throw;  // the device failed, not the plan
+          cuda::require(cudaStreamSynchronize(stream()),
+                        "a plan's run");  // throws where it was not the plan that failed
           continue;
         }
       }
