@@ -219,7 +219,7 @@ void run_bias(const Context& context, const View<const G>& g, const View<float>&
 template <class T>
 bool run_few_inputs(const Context& context, const View<const T>& x, const View<const T>& g, const View<float>& dw,
                     const View<float>& db) {
-  if (dw.h != 3 || dw.w != 3 || x.c > 3) return false;
+  if (dw.h != 3 || dw.w != 3 || x.c > 3 || x.stride_w != x.c) return false;
   const NarrowTask<T, T> task{.wide = g, .narrow = x, .wide_stride = 9 * x.c, .tap_stride = x.c, .narrow_stride = 1};
   if (x.c == 1) run_narrow<3, 1>(context, task, dw, db);
   if (x.c == 2) run_narrow<3, 2>(context, task, dw, db);
@@ -231,7 +231,7 @@ bool run_few_inputs(const Context& context, const View<const T>& x, const View<c
 template <class T, class G>
 bool run_few_outputs(const Context& context, const View<const T>& x, const View<const G>& g, const View<float>& dw,
                      const View<float>& db) {
-  if (dw.h != 1 || dw.w != 1 || g.c > 4) return false;
+  if (dw.h != 1 || dw.w != 1 || g.c > 4 || g.stride_w != g.c) return false;
   const NarrowTask<T, G> task{.wide = x, .narrow = g, .bias_of_narrow = true, .wide_stride = 1, .narrow_stride = x.c};
   if (g.c == 1) run_narrow<1, 1>(context, task, dw, db);
   if (g.c == 2) run_narrow<1, 2>(context, task, dw, db);

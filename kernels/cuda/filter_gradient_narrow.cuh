@@ -11,7 +11,7 @@ namespace unet::kernels::gpu {
 template <class Wide, class Narrow>
 struct NarrowTask {
   View<const Wide> wide = {};      // [N,P,Q,C]
-  View<const Narrow> narrow = {};  // [N,P+R-1,Q+S-1,few]; unused without narrow channels
+  View<const Narrow> narrow = {};  // [N,P+R-1,Q+S-1,few], pixels of a row without gaps; unused without narrow channels
   int segments = 1;                // of a row of pixels
   int64_t items = 1;               // segments of all rows and images
   float* dw = nullptr;             // [splits] x `length`
@@ -24,17 +24,16 @@ struct NarrowTask {
 inline constexpr int kNarrowThreads = 256, kNarrowLanes = 16, kNarrowLength = 4;  // channels of a lane
 inline constexpr int kNarrowSegment = 48;                                         // pixels
 
-/// Channels channel.. of a pixel. Vectors: one load of kNarrowLength elements; channels that do not exist are zero.
+/// kNarrowLength channels of a pixel, of which `channels` exist; the others are zero. Vectors: one load.
 template <bool kVector, class T>
-__device__ __forceinline__ void read_channels(float (&to)[kNarrowLength], const View<const T>& view, const T* pixel,
-                                              int channel) {
+__device__ __forceinline__ void read_channels(float (&to)[kNarrowLength], const T* from, int channels) {
   if constexpr (kVector) {
-    const auto vector = load_vector<kNarrowLength>(pixel + channel);
+    const auto vector = load_vector<kNarrowLength>(from);
 #pragma unroll
     for (int i = 0; i < kNarrowLength; ++i) to[i] = float(vector.values[i]);
   } else {
 #pragma unroll
-    for (int i = 0; i < kNarrowLength; ++i) to[i] = channel + i < view.c ? float(pixel[channel + i]) : 0.0F;
+    for (int i = 0; i < kNarrowLength; ++i) to[i] = i < channels ? float(from[i]) : 0.0F;
   }
 }
 
@@ -51,7 +50,7 @@ __global__ __launch_bounds__(kNarrowThreads) void filter_gradient_narrow(const N
   const int thread = static_cast<int>(threadIdx.x), group = thread / kNarrowLanes, lane = thread % kNarrowLanes;
   const int channel = static_cast<int>(blockIdx.x) * kTile + lane * kNarrowLength;
   const int split = static_cast<int>(blockIdx.y), splits = static_cast<int>(gridDim.y);
-  const bool has_channel = channel < task.wide.c;
+  const int channels = static_cast<int>(task.wide.c) - channel;  // of this lane, if above zero
 
   float sums[kTaps * kTaps][kStored][kNarrowLength] = {};
   float bias_of_wide[kNarrowLength] = {}, bias_of_narrow[kStored] = {};
@@ -61,37 +60,37 @@ __global__ __launch_bounds__(kNarrowThreads) void filter_gradient_narrow(const N
     const int begin = static_cast<int>(item % task.segments) * kNarrowSegment;
     const int width = static_cast<int>(task.wide.w);
     const int end = begin + kNarrowSegment < width ? begin + kNarrowSegment : width;
-    const Wide* wide_row = task.wide.data + n * task.wide.stride_n + p * task.wide.stride_h;
-    const auto narrow_at = [&](int r, int q, int c) {  // q counts from this row's first pixel of wide
-      if (q >= end + kTaps - 1) return 0.0F;
-      return float(
-          task.narrow.data[n * task.narrow.stride_n + (p + r) * task.narrow.stride_h + q * task.narrow.stride_w + c]);
-    };
-    float window[kTaps][kWindow][kStored];  // of narrow, from column q on
+    const int64_t stride = task.wide.stride_w;
+    const Wide* wide_row = task.wide.data + n * task.wide.stride_n + p * task.wide.stride_h + begin * stride +
+                           (channels > 0 ? channel : 0);
+    const Narrow* narrow_row[kTaps];
 #pragma unroll
     for (int r = 0; r < kTaps; ++r) {
-#pragma unroll
-      for (int s = 0; s < kTaps - 1; ++s) {
-#pragma unroll
-        for (int c = 0; c < kNarrow; ++c) window[r][s][c] = narrow_at(r, begin + s, c);
-      }
+      narrow_row[r] = task.narrow.data + n * task.narrow.stride_n + (p + r) * task.narrow.stride_h + begin * kNarrow;
     }
+    float window[kTaps][kWindow][kStored];  // of narrow, from column q on
+    const auto read_column = [&](int q, int column) {
+#pragma unroll
+      for (int r = 0; r < kTaps; ++r) {
+#pragma unroll
+        for (int c = 0; c < kNarrow; ++c) {
+          window[r][column][c] = q + column < end + kTaps - 1 ? float(narrow_row[r][column * kNarrow + c]) : 0.0F;
+        }
+      }
+    };
+#pragma unroll
+    for (int s = 0; s < kTaps - 1; ++s) read_column(begin, s);
     for (int q = begin; q < end; q += kStep) {
       float wide[kStep][kNarrowLength] = {};
 #pragma unroll
       for (int u = 0; u < kStep; ++u) {
-        if (has_channel && q + u < end) {
-          read_channels<kVector>(wide[u], task.wide, wide_row + (q + u) * task.wide.stride_w, channel);
-        }
+        if (channels > 0 && q + u < end) read_channels<kVector>(wide[u], wide_row + u * stride, channels);
       }
 #pragma unroll
-      for (int r = 0; r < kTaps; ++r) {
+      for (int s = kTaps - 1; s < kWindow; ++s) read_column(q, s);
+      wide_row += kStep * stride;
 #pragma unroll
-        for (int s = kTaps - 1; s < kWindow; ++s) {
-#pragma unroll
-          for (int c = 0; c < kNarrow; ++c) window[r][s][c] = narrow_at(r, q + s, c);
-        }
-      }
+      for (int r = 0; r < kTaps; ++r) narrow_row[r] += kStep * kNarrow;
 #pragma unroll
       for (int u = 0; u < kStep; ++u) {
 #pragma unroll

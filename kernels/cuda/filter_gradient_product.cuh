@@ -8,6 +8,7 @@
 // A product has
 //   Element            type of the elements of both tiles
 //   kDepth             pixels are multiplied in multiples of it
+//   kRounds, round()   whether elements must be rounded before they are multiplied, and how
 //   multiply(g, x, x_pixel, pixels)   g, x: first channel of the warp; x_pixel: offset in elements of each pixel's x
 //   for_each(visit)                   visit(t, i, j, sum) for the sums that this lane holds
 #pragma once
@@ -50,6 +51,7 @@ template <int kRowTile, int kColumnTile, int kRows, int kColumns, int kTaps>
 struct Bf16Product {
   using Element = bf16;
   static constexpr int kDepth = 16;
+  static constexpr bool kRounds = false;
   FragmentSums<kRows, kColumns, kTaps> sums;
 
   __device__ __forceinline__ void multiply(const bf16* g, const bf16* x, const int* x_pixel, int pixels) {
@@ -83,13 +85,17 @@ struct Bf16Product {
   }
 };
 
-/// f32 factors rounded to tf32 on tensor cores. For 8 pixels a warp reads kRows + kTaps * kColumns channels, 32 bytes
-/// each.
+/// f32 factors rounded to tf32 on tensor cores; rounded once, by the thread that copies them. For 8 pixels a warp reads
+/// kRows + kTaps * kColumns channels, 32 bytes each.
 template <int kRowTile, int kColumnTile, int kRows, int kColumns, int kTaps>
 struct Tf32Product {
   using Element = float;
   static constexpr int kDepth = 8;
+  static constexpr bool kRounds = true;
   FragmentSums<kRows, kColumns, kTaps> sums;
+
+  __device__ __forceinline__ static float round(float value) { return std::bit_cast<float>(to_tf32(value)); }
+  __device__ __forceinline__ static uint32_t bits(float value) { return std::bit_cast<uint32_t>(value); }
 
   __device__ __forceinline__ void multiply(const float* g, const float* x, const int* x_pixel, int pixels) {
     constexpr int kGPitch = tile_pitch(kRowTile), kXPitch = tile_pitch(kColumnTile);
@@ -102,7 +108,7 @@ struct Tf32Product {
 #pragma unroll
       for (int m = 0; m < kRows / 16; ++m) {
 #pragma unroll
-        for (int e = 0; e < 4; ++e) a[m][e] = to_tf32(g[(pixel + e / 2 * 4) * kGPitch + m * 16 + e % 2 * 8]);
+        for (int e = 0; e < 4; ++e) a[m][e] = bits(g[(pixel + e / 2 * 4) * kGPitch + m * 16 + e % 2 * 8]);
       }
       const float *x_low = x + x_pixel[pixel], *x_high = x + x_pixel[pixel + 4];
 #pragma unroll
@@ -110,7 +116,7 @@ struct Tf32Product {
 #pragma unroll
         for (int n = 0; n < kColumns / 8; ++n) {
           const int offset = t * kXPitch + n * 8;
-          const uint32_t b[2] = {to_tf32(x_low[offset]), to_tf32(x_high[offset])};
+          const uint32_t b[2] = {bits(x_low[offset]), bits(x_high[offset])};
 #pragma unroll
           for (int m = 0; m < kRows / 16; ++m) mma_tf32(sums.values[t][m][n], a[m], b);
         }
@@ -125,6 +131,7 @@ template <int kRowTile, int kColumnTile, int kRows, int kColumns, int kTaps>
 struct F32Product {
   using Element = float;
   static constexpr int kDepth = 1;
+  static constexpr bool kRounds = false;
 
   struct Sums {
     float values[kTaps][kRows / 32][kColumns / 16][4][4] = {};

@@ -102,12 +102,10 @@ class TileLoader {
     const SmallDivisor columns(rectangle.columns);
     const int rows_end = min(rectangle.rows, static_cast<int>(first_.h) - rectangle.top);
     const int columns_end = static_cast<int>(first_.w) - rectangle.left;
-#pragma unroll 1
-    for (int pixel = static_cast<int>(threadIdx.x) / kChunks; pixel < pixels; pixel += kPixels) {
+    for_each_chunk(tile, pixels, [&](int pixel, Element* to) {
       const int row = columns.quotient(pixel), column = columns.remainder(pixel);
       const bool is_inside = row < rows_end && column < columns_end;
       const int64_t h = rectangle.top + row, w = rectangle.left + column;
-      Element* to = tile + pixel * tile_pitch(kChannels) + static_cast<int>(threadIdx.x) % kChunks * kLength;
       if constexpr (kVector) {
         const bool is_valid = is_inside && c < channels;
         cp_async_16(to, is_valid ? image + h * stride_h + w * stride_w + c : first_.data, is_valid ? 16 : 0);
@@ -117,6 +115,16 @@ class TileLoader {
           to[i] = Element(is_inside ? read(rectangle.n, h, w, channel_ + i) : 0.0F);
         }
       }
+    });
+  }
+
+  /// Calls visit(pixel, address) for the chunks of a tile that this thread copies.
+  template <class Visit>
+  __device__ __forceinline__ static void for_each_chunk(Element* tile, int pixels, Visit visit) {
+    const int thread = static_cast<int>(threadIdx.x);
+#pragma unroll 1
+    for (int pixel = thread / kChunks; pixel < pixels; pixel += kPixels) {
+      visit(pixel, tile + pixel * tile_pitch(kChannels) + thread % kChunks * kLength);
     }
   }
 
@@ -178,8 +186,10 @@ __global__ __launch_bounds__(Shape::kThreads) void filter_gradient_tiles(const T
   View<const G> g = task.g;
   g.data += r0 * task.g_tap_h + s0 * task.g_tap_w;
   const View<const G> none;
-  const TileLoader<Element, G, Shape::kRowTile, kThreads, kVector> g_loader(g, none, k0);
-  const TileLoader<Element, X, Shape::kColumnTile, kThreads, kVector> x_loader(task.x, task.x2, c0);
+  using GLoader = TileLoader<Element, G, Shape::kRowTile, kThreads, kVector>;
+  using XLoader = TileLoader<Element, X, Shape::kColumnTile, kThreads, kVector>;
+  const GLoader g_loader(g, none, k0);
+  const XLoader x_loader(task.x, task.x2, c0);
   const auto load = [&](int patch, int stage) {
     const int of_image = task.patches_h * task.patches_w;
     const int n = patch / of_image, top = patch % of_image / task.patches_w * task.patch_h;
@@ -192,32 +202,45 @@ __global__ __launch_bounds__(Shape::kThreads) void filter_gradient_tiles(const T
 
   const int column_warp = warp % Shape::kColumnParts, tap_row = warp / Shape::kColumnParts % kTaps;
   const int row_warp = warp / (Shape::kColumnParts * kTaps);
-  typename Shape::Product product;
-  using Bias =
-      TileLoader<Element, G, Shape::kRowTile, kThreads, kVector>;  // sums what it copied: same pixels, channels
-  float bias[Bias::kLength] = {};
+  using Product = typename Shape::Product;
+  Product product;
+  constexpr int kLength = GLoader::kLength;
+  float bias[kLength] = {};
+
+  // What a thread does to the chunks that it has copied, before other threads see them.
+  const auto round = [](Element* at) {
+    if constexpr (Product::kRounds) {
+      auto chunk = load_vector<kLength>(at);
+#pragma unroll
+      for (int i = 0; i < kLength; ++i) chunk.values[i] = Product::round(chunk.values[i]);
+      store_vector(at, chunk);
+    }
+  };
+  const auto add_to_bias = [&](const Element* at) {
+    const auto chunk = load_vector<kLength>(at);
+#pragma unroll
+    for (int i = 0; i < kLength; ++i) bias[i] += float(chunk.values[i]);
+  };
 
   int stage = 1;
   for (int patch = first - (Shape::kStages - 1); patch < last; ++patch) {  // the first rounds only load
     cp_async_wait<Shape::kStages - 2>();
+    Element* g_tile = stages + stage * stage_length;
+    Element* x_tile = g_tile + g_pixels * kGPitch;
+    if (patch >= first && (has_bias || Product::kRounds)) {
+      GLoader::for_each_chunk(g_tile, g_pixels, [&](int, Element* at) {
+        if (has_bias) add_to_bias(at);
+        round(at);
+      });
+      if constexpr (Product::kRounds) XLoader::for_each_chunk(x_tile, x_pixels, [&](int, Element* at) { round(at); });
+    }
     __syncthreads();  // the patch is there, and the one before it is done with
     const int next = patch + Shape::kStages - 1;
     if (next < last) load(next, (stage + Shape::kStages - 1) % Shape::kStages);
     cp_async_commit();
-
     if (patch >= first) {
-      const Element* g_tile = stages + stage * stage_length;
-      const Element* x_tile = g_tile + g_pixels * kGPitch;
       product.multiply(g_tile + row_warp * Shape::kRows,
                        x_tile + tap_row * x_columns * kXPitch + column_warp * Shape::kColumns, x_pixel, g_pixels);
-      if (has_bias) {
-        for (int pixel = thread / Bias::kChunks; pixel < g_pixels; pixel += Bias::kPixels) {
-          const auto chunk =
-              load_vector<Bias::kLength>(g_tile + pixel * kGPitch + thread % Bias::kChunks * Bias::kLength);
-#pragma unroll
-          for (int i = 0; i < Bias::kLength; ++i) bias[i] += float(chunk.values[i]);
-        }
-      }
     }
     stage = (stage + 1) % Shape::kStages;
   }
@@ -232,15 +255,15 @@ __global__ __launch_bounds__(Shape::kThreads) void filter_gradient_tiles(const T
   });
   if (!has_bias) return;
   __syncthreads();                                 // all tiles are done with
-  float* sums = reinterpret_cast<float*>(stages);  // [Bias::kPixels][kRowTile]
+  float* sums = reinterpret_cast<float*>(stages);  // [GLoader::kPixels][kRowTile]
 #pragma unroll
-  for (int i = 0; i < Bias::kLength; ++i) {
-    sums[thread / Bias::kChunks * Shape::kRowTile + thread % Bias::kChunks * Bias::kLength + i] = bias[i];
+  for (int i = 0; i < kLength; ++i) {
+    sums[thread / GLoader::kChunks * Shape::kRowTile + thread % GLoader::kChunks * kLength + i] = bias[i];
   }
   __syncthreads();
   if (thread < Shape::kRowTile && k0 + thread < filters) {
     float sum = 0;
-    for (int i = 0; i < Bias::kPixels; ++i) sum += sums[i * Shape::kRowTile + thread];
+    for (int i = 0; i < GLoader::kPixels; ++i) sum += sums[i * Shape::kRowTile + thread];
     const int64_t part = is_transposed ? int64_t{tap_tile} * splits + split : split;
     task.db[part * filters + k0 + thread] = sum;
   }

@@ -44,8 +44,7 @@ struct Setup {
   bool tf32 = false, relu = false, wide = false;
   bool wants_dw = true, wants_db = true;
   Storage storage = Storage::nhwc;
-  int multiprocessors = 132;
-  int schedule = 0;  // of the emulated target
+  int multiprocessors = 132, capability = 90, schedule = 0;  // of the emulated target
 };
 
 struct Result {
@@ -57,6 +56,7 @@ void prepare([[maybe_unused]] const Context& context, [[maybe_unused]] const Set
   if (context.target != Target::emulated) return;
   emulated::State& state = emulated::state_of(context);
   state.set_multiprocessors(setup.multiprocessors);
+  state.set_capability(setup.capability);
   state.set_schedule(emulated::kSchedules[setup.schedule]);
 #endif
 }
@@ -177,7 +177,7 @@ TEST_CASE("filter_gradient: integer data agree over many patches, segments and p
         Case{.n = 2, .h = 19, .w = 131, .c1 = 1, .k = 64}, Case{.h = 12, .w = 101, .c1 = 3, .k = 68},
         Case{.n = 2, .h = 21, .w = 99, .c1 = 64, .k = 2, .r = 1, .s = 1}, Case{.h = 3, .w = 300, .c1 = 33, .k = 34}}) {
     for (const int multiprocessors : {1, 3, 108}) {
-      require_exact_in(++turn, c, {.relu = turn % 2 == 0, .multiprocessors = multiprocessors});
+      require_exact_in(++turn, c, {.relu = turn % 2 == 0, .multiprocessors = multiprocessors, .capability = 80});
     }
   }
 }
@@ -191,6 +191,41 @@ TEST_CASE("filter_gradient: wide gradients of bf16 convolutions") {
         require_exact<bf16>(c, {.relu = relu, .wide = true, .storage = storage});
         require_exact<float>(c, {.relu = relu, .wide = true, .storage = storage});
       }
+    }
+  }
+}
+
+TEST_CASE("filter_gradient: operands may be channels of wider images") {
+  for (const Case& c : {Case{.c1 = 1, .k = 8}, Case{.c1 = 3, .k = 33}, Case{.n = 2, .c1 = 40, .k = 40},
+                        Case{.c1 = 16, .k = 2, .r = 1, .s = 1}, Case{.n = 2, .c1 = 72, .k = 8, .r = 1, .s = 1}}) {
+    for (const int64_t more : {1, 8}) {
+      CAPTURE(c, more);
+      const Shape wide_x{c.n, c.h, c.w, c.c1 + more}, wide_y{c.n, c.y().h, c.y().w, c.k + more};
+      const Values x_values = integers(wide_x, 1, -3, 3), dy_values = integers(wide_y, 2, -3, 3);
+      const auto gradients = [&](Target target) {
+        const Buffer<float> x(Storage::nhwc, wide_x, x_values), dy(Storage::nhwc, wide_y, dy_values);
+        const auto last_channels = [&](auto view, int64_t channels) {
+          view.c = view.block = channels;
+          view.data += more;
+          return view;
+        };
+        const Buffer<float> w(Storage::nhwc, c.filter(), Values(static_cast<size_t>(c.filter().size()), 0.0));
+        const Buffer<float> dw(Storage::nhwc, c.filter()), db(Storage::nhwc, c.bias());
+        Runner{target}(Conv2dBackward<float>{.x = last_channels(x.view(), c.c1),
+                                             .x2 = {},
+                                             .w = w,
+                                             .y = {},
+                                             .dy = last_channels(dy.view(), c.k),
+                                             .dy_wide = {},
+                                             .dx = {},
+                                             .dx2 = {},
+                                             .dw = dw,
+                                             .db = db});
+        return Result{dw.values(), db.values()};
+      };
+      const Result expected = gradients(Target::reference), actual = gradients(kTarget);
+      require_equal(actual.dw, expected.dw);
+      require_equal(actual.db, expected.db);
     }
   }
 }
@@ -232,15 +267,20 @@ TEST_CASE("filter_gradient: real data within the bound of a float32 sum; tf32 wi
   }
 }
 
-TEST_CASE("filter_gradient: tf32 rounds, f32 does not") {
-  // 1 + 2^-12 is 1 in tf32.
-  const Case c{.c1 = 40, .k = 40};
-  Data data = integer_data(c);
-  data.x = Values(data.x.size(), 1 + 0x1p-12);
-  data.dy = Values(data.dy.size(), 1.0);
-  const auto pixels = static_cast<double>(c.pixels());
-  require_equal(compute<float>(c, data, {.tf32 = true}).dw, Values(static_cast<size_t>(c.filter().size()), pixels));
-  require_equal(compute<float>(c, data, {}).dw, Values(static_cast<size_t>(c.filter().size()), pixels * (1 + 0x1p-12)));
+TEST_CASE("filter_gradient: tf32 rounds both factors to nearest, and never the bias; f32 rounds nothing") {
+  constexpr double fine = 1 + 3 * 0x1p-12, rounded = 1 + 0x1p-10;  // tf32 has 10 bits behind the point
+  for (const bool vectors : {true, false}) {
+    const Case c{.c1 = vectors ? 40 : 39, .k = vectors ? 40 : 39};
+    const auto pixels = static_cast<double>(c.pixels());
+    const auto all = [](const Shape& shape, double value) { return Values(static_cast<size_t>(shape.size()), value); };
+    const Data fine_x{all(c.x(), fine), {}, all(c.y(), 1), all(c.y(), 1)};
+    const Data fine_dy{all(c.x(), 1), {}, all(c.y(), 1), all(c.y(), fine)};
+    for (const Data& data : {fine_x, fine_dy}) {
+      require_equal(compute<float>(c, data, {.tf32 = true}).dw, all(c.filter(), pixels * rounded));
+      require_equal(compute<float>(c, data, {}).dw, all(c.filter(), pixels * fine));
+    }
+    require_equal(compute<float>(c, fine_dy, {.tf32 = true}).db, all(c.bias(), pixels * fine));
+  }
 }
 
 TEST_CASE("filter_gradient: not a bit depends on the order of threads") {
