@@ -173,8 +173,6 @@ const Site* BulkStores::unread() const {
 
 // --- Instructions
 
-void prefetch_tensor_map(const TensorMap* /*map*/) {}
-
 void tma_load(void* to, const TensorMap* map, uint64_t* barrier, const int* at, int rank, Site site) {
   Multiprocessor& m = sm();
   m.mbarriers.require_usable(m, barrier, true, "TMA load", site);

@@ -36,7 +36,6 @@ void mbarrier_arrive(uint64_t* barrier, unsigned expected_bytes, Site site);
 void mbarrier_wait(uint64_t* barrier, unsigned parity, Site site);
 void fence_proxy_async();
 
-void prefetch_tensor_map(const TensorMap* map);
 /// The box at element coordinates at[0] (innermost), .., of as many dimensions as the map has.
 void tma_load(void* to, const TensorMap* map, uint64_t* barrier, const int* at, int rank, Site site);
 void tma_store(const TensorMap* map, const void* from, const int* at, int rank, Site site);
