@@ -44,7 +44,7 @@ UNET_MODEL void mbarrier_arrive(uint64_t* barrier, UNET_SITE) { emulated::mbarri
 UNET_MODEL void mbarrier_arrive_expect(uint64_t* barrier, unsigned bytes, UNET_SITE) { emulated::mbarrier_arrive(barrier, bytes, site); }
 UNET_MODEL void mbarrier_wait(uint64_t* barrier, unsigned parity, UNET_SITE) { emulated::mbarrier_wait(barrier, parity, site); }
 UNET_MODEL void fence_proxy_async() { emulated::fence_proxy_async(); }
-UNET_MODEL void prefetch_tensor_map(const TensorMap* map) { emulated::prefetch_tensor_map(map); }
+UNET_MODEL void prefetch_tensor_map(const TensorMap*) {}
 UNET_MODEL void tma_load_2d(void* to, const TensorMap* map, uint64_t* barrier, int c0, int c1, UNET_SITE) { const int c[] = {c0, c1}; emulated::tma_load(to, map, barrier, c, 2, site); }
 UNET_MODEL void tma_load_4d(void* to, const TensorMap* map, uint64_t* barrier, int c0, int c1, int c2, int c3, UNET_SITE) { const int c[] = {c0, c1, c2, c3}; emulated::tma_load(to, map, barrier, c, 4, site); }
 UNET_MODEL void tma_store_4d(const TensorMap* map, const void* from, int c0, int c1, int c2, int c3, UNET_SITE) { const int c[] = {c0, c1, c2, c3}; emulated::tma_store(map, from, c, 4, site); }
