@@ -252,8 +252,10 @@ void Checker::atomic(const void* object, size_t bytes, Site site) {
 // --- cp.async
 
 void Checker::begin_copy(const void* to, size_t bytes, Site site) {
-  const Record pending = record_of(kPendingClock, thread_index_);
-  check(to, bytes, {.self = pending | place_of_site(site), .is_write = true, .is_async = true, .verb = "copies to"});
+  const Record pending = record_of(kPendingClock, thread_index_) | place_of_site(site);
+  if (bytes != 16 || !touch<true, 16>(static_cast<const std::byte*>(to), pending)) {
+    check(to, bytes, {.self = pending, .is_write = true, .verb = "copies to"});
+  }
   pending_cells_ += static_cast<int64_t>(bytes / 2);
 }
 
@@ -317,12 +319,12 @@ Agent Checker::start_wgmma(unsigned warpgroup) {
 
 void Checker::agent_reads(Agent agent, const void* from, size_t bytes, Site site) {
   const Record self = record_of(agent.clock, kThreads + agent.id);
-  check(from, bytes, {.self = self | place_of_site(site), .is_async = true, .verb = "reads"});
+  check(from, bytes, {.self = self | place_of_site(site), .verb = "reads"});
 }
 
 void Checker::agent_writes(Agent agent, const void* to, size_t bytes, Site site) {
   const Record self = record_of(agent.clock, kThreads + agent.id);
-  check(to, bytes, {.self = self | place_of_site(site), .is_write = true, .is_async = true, .verb = "copies to"});
+  check(to, bytes, {.self = self | place_of_site(site), .is_write = true, .verb = "copies to"});
 }
 
 void Checker::release_to(Agent agent, Clock& clock) {

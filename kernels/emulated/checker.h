@@ -8,6 +8,7 @@
 // One checker belongs to one device and to one operating-system thread at a time.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -180,7 +181,7 @@ class Checker {
   /// One access of one actor.
   struct Access {
     Record self;  // who, when, where; all bytes
-    bool is_write = false, is_atomic = false, is_async = false;
+    bool is_write = false, is_atomic = false;
     bool is_compiled = false;  // by the compiler, so aligned as the type demands; otherwise by an instruction's model
     const char* verb = "";
   };
@@ -220,12 +221,15 @@ class Checker {
   void forget_history();
 
   // checker_access.cpp
+  template <bool kWrite, size_t kBytes>
+  bool touch(const std::byte* p, Record self);
   void check(const void* p, size_t bytes, const Access& access);
   void check_shared(const std::byte* p, size_t bytes, const Access& access);
   void check_global(Region& region, const std::byte* p, size_t bytes, const Access& access);
   void check_private(const std::byte* p, size_t bytes, const Access& access);
   void check_cells(Space space, Shadow& shadow, const std::byte* p, size_t bytes, const Access& access);
   bool check_cell(Space space, Shadow& shadow, size_t cell, Record self, const Access& access);
+  void record_read(Space space, Shadow& shadow, size_t cell, Record self);
   bool is_ordered(Space space, Record before) const;
   bool is_proxy_fenced(Record write) const;
   bool has_value(Space space, Record write) const;
@@ -287,6 +291,11 @@ class Checker {
   std::function<void()> give_up_;
   std::vector<Site> sites_;
   std::map<std::pair<const char*, int>, uint32_t> site_places_;
+  struct RecentSite {
+    Site site{nullptr, 0};
+    uint32_t place = 0;
+  };
+  std::array<RecentSite, 64> recent_sites_;  // by line
   std::unordered_map<uint32_t, bool> is_of_kernel_;
   std::map<std::pair<Defect, uint32_t>, size_t> found_;  // (defect, place) -> index into findings_
   std::vector<Finding> findings_;

@@ -26,7 +26,9 @@ class Unobserved {
 }  // namespace
 
 void Checker::read(const void* from, size_t bytes, Site site) {
-  check(from, bytes, {.self = self_ | place_of_site(site), .verb = "reads"});
+  const Record self = self_ | place_of_site(site);
+  if (bytes == 16 && touch<false, 16>(static_cast<const std::byte*>(from), self)) return;
+  check(from, bytes, {.self = self, .verb = "reads"});
 }
 
 void Checker::write(const void* to, size_t bytes, Site site) {
@@ -125,18 +127,35 @@ void Checker::check_accumulators(const std::byte* p, size_t bytes, const Access&
 
 void Checker::check_cells(Space space, Shadow& shadow, const std::byte* p, size_t bytes, const Access& access) {
   const size_t first = shadow.cell_of(p), end = shadow.cell_of(p + bytes + 1);
+  // Neighbours were mostly touched together: a cell with the same history as the one before is as fine.
+  Record write = 0, read = 0, read_too = 0, self = 0;
+  bool is_known = false;
   for (size_t cell = first; cell < end; ++cell) {
     const std::byte* const at = shadow.base + 2 * cell;
-    Record self = access.self;
-    if (at < p) self &= ~(kBothBytes & kBothBytes >> 1);              // not the cell's first byte
-    if (at + 2 > p + bytes) self &= ~(kBothBytes & kBothBytes << 1);  // not its second
-    if (!check_cell(space, shadow, cell, self, access)) return;
+    Record touched = access.self;
+    if (at < p) touched &= ~(kBothBytes & kBothBytes >> 1);              // not the cell's first byte
+    if (at + 2 > p + bytes) touched &= ~(kBothBytes & kBothBytes << 1);  // not its second
+    const bool is_same = is_known && touched == self && shadow.writes[cell] == write &&
+                         (!access.is_write || (shadow.reads[cell] == read && shadow.reads_too[cell] == read_too));
+    if (!is_same) {
+      write = shadow.writes[cell];
+      read = shadow.reads[cell];
+      read_too = shadow.reads_too[cell];
+      self = touched;
+      if (!check_cell(space, shadow, cell, self, access)) return;
+      is_known = true;
+    }
+    if (access.is_write) {
+      shadow.writes[cell] = self;
+    } else {
+      record_read(space, shadow, cell, self);
+    }
   }
 }
 
 /// False where the access is wrong in a way that the next cells would only repeat.
 bool Checker::check_cell(Space space, Shadow& shadow, size_t cell, Record self, const Access& access) {
-  Record& write = shadow.writes[cell];
+  const Record write = shadow.writes[cell];
   const std::byte* const at = shadow.base + 2 * cell;
   const auto conflicts = [&](Record before) {
     return touch_same_byte(before, self) && !(is_atomic(before) && access.is_atomic) && !is_ordered(space, before);
@@ -150,28 +169,37 @@ bool Checker::check_cell(Space space, Shadow& shadow, size_t cell, Record self, 
   if (conflicts(write)) {
     report_conflict(space, write, true, access, at);
     is_fine = false;
-  } else if (access.is_async && is_by_agent(self) && space == Space::shared && !is_proxy_fenced(write)) {
+  } else if (is_by_agent(self) && space == Space::shared && !is_proxy_fenced(write)) {
     report_access(Defect::missing_proxy_fence, access, [&] {
       return concat(describe_address(at), " by the async proxy, which ", describe_actor(write), " wrote at ",
                     describe_place(place_of(write)), " without fence.proxy.async in between");
     });
     is_fine = false;
   }
-  Record& read = shadow.reads[cell];
-  Record& read_too = shadow.reads_too[cell];
   if (access.is_write) {
-    for (Record* const before : {&read, &read_too}) {
+    for (Record* const before : {&shadow.reads[cell], &shadow.reads_too[cell]}) {
       if (!conflicts(*before)) continue;
       if (is_fine) report_conflict(space, *before, false, access, at);
       is_fine = false;
       *before = 0;
     }
-    write = self;
-    return is_fine;
   }
-  if (actor_of(read) != actor_of(self) && !is_ordered(space, read)) read_too = read;
-  read = self;
+  if (!is_fine) {
+    if (access.is_write) {
+      shadow.writes[cell] = self;
+    } else {
+      record_read(space, shadow, cell, self);
+    }
+  }
   return is_fine;
+}
+
+/// Of two readers in no order, both are kept; a third displaces the older one.
+void Checker::record_read(Space space, Shadow& shadow, size_t cell, Record self) {
+  Record& read = shadow.reads[cell];
+  const bool is_same_agent = is_by_agent(self) && actor_of(read) == actor_of(self);
+  if (!is_same_agent && !is_ordered(space, read)) shadow.reads_too[cell] = read;
+  read = self;
 }
 
 bool Checker::has_value(Space space, Record write) const {

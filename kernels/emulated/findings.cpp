@@ -100,8 +100,11 @@ const char* name_of(Defect defect) {
 KernelDefect::KernelDefect(std::vector<Finding> found) : DeviceError(summary(found)), findings_(std::move(found)) {}
 
 uint32_t Checker::place_of_site(Site site) {
+  RecentSite& recent = recent_sites_[static_cast<size_t>(site.line) % recent_sites_.size()];
+  if (recent.site.file == site.file && recent.site.line == site.line) return recent.place;
   const auto [entry, is_new] = site_places_.try_emplace({site.file, site.line}, kFirstSite + sites_.size());
   if (is_new) sites_.push_back(site);
+  recent = {site, entry->second};
   return entry->second;
 }
 
