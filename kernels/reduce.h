@@ -7,8 +7,8 @@ namespace unet::kernels {
 
 enum class Reduction : uint8_t { sum, sum_of_squares, max_abs, count_nonfinite };
 
-/// result = reduction over all elements of x, in double and in a fixed order: independent of the thread count.
-/// A NaN makes max_abs NaN.
+/// result = reduction over all elements of x, in double and in a fixed order: independent of the thread count, and on a
+/// device of all but shape, strides and alignment. A NaN makes max_abs NaN.
 template <class T>
 struct Reduce {
   using Element = T;

@@ -78,14 +78,13 @@ void execute(DeviceTarget, const Context& context, const Dropout<T>& op) {
                               .step = op.step,
                               .threshold = static_cast<uint32_t>(std::ceil(op.p * 0x1p24)),
                               .scale = static_cast<float>(1 / (1 - op.p))};
-  gpu::with_width<gpu::kVectorLength<T>>(
-      [&](auto width) {
-        const auto walk = gpu::Walk::over(width, op.y, op.x);
+  gpu::with_elements<gpu::kVectorLength<T>>(
+      [&](auto width, const auto& x, const auto& y) {
+        const auto walk = gpu::Walk::over(width, y, x);
         if constexpr (width > 1) {
-          gpu::for_each(context, walk.count(), gpu::DropoutVector<T, width>{walk, walk(op.x), walk(op.y), rule});
+          gpu::for_each(context, walk.count(), gpu::DropoutVector<T, width>{walk, walk(x), walk(y), rule});
         } else {
-          gpu::for_each(context, ceil_div(walk.count(), 4),
-                        gpu::DropoutScalars<T>{walk, walk(op.x), walk(op.y), rule});
+          gpu::for_each(context, ceil_div(walk.count(), 4), gpu::DropoutScalars<T>{walk, walk(x), walk(y), rule});
         }
       },
       op.x, op.y);

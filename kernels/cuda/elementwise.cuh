@@ -42,6 +42,23 @@ void with_width(F f, const View<Ts>&... views) {
   }
 }
 
+/// A dense view as one pixel of all its elements, in their order.
+template <class T>
+View<T> as_one_pixel(const View<T>& v) {
+  return View<T>::nhwc(v.data, 1, 1, 1, v.size());
+}
+
+/// The same for operations that treat all elements alike: f(width, views...). Dense views come as one pixel each, which
+/// is a multiple of kWidth more often than the channels of a pixel are.
+template <int kWidth, class F, class... Ts>
+void with_elements(F f, const View<Ts>&... views) {
+  if ((views.is_dense() && ...)) {
+    with_width<kWidth>([&](auto width) { f(width, as_one_pixel(views)...); }, as_one_pixel(views)...);
+  } else {
+    with_width<kWidth>([&](auto width) { f(width, views...); }, views...);
+  }
+}
+
 /// y = f(x), element by element; y may be x. F is a function object with a device operator(): X to Y.
 template <class F, class X, class Y, int kWidth>
 struct UnaryMap {
@@ -63,10 +80,10 @@ struct UnaryMap {
 template <class F, class X, class Y>
 void map(const Context& context, const F& f, const View<const X>& x, const View<Y>& y) {
   constexpr int kWidth = static_cast<int>(16 / (sizeof(X) > sizeof(Y) ? sizeof(X) : sizeof(Y)));
-  with_width<kWidth>(
-      [&](auto width) {
-        const Walk walk = Walk::over(width, y, x);
-        for_each(context, walk.count(), UnaryMap<F, X, Y, width>{walk, walk(x), walk(y), f});
+  with_elements<kWidth>(
+      [&](auto width, const auto& from, const auto& to) {
+        const Walk walk = Walk::over(width, to, from);
+        for_each(context, walk.count(), UnaryMap<F, X, Y, width>{walk, walk(from), walk(to), f});
       },
       x, y);
 }
@@ -91,10 +108,10 @@ struct BinaryMap {
 
 template <class F, class T>
 void map(const Context& context, const F& f, const View<const T>& a, const View<const T>& b, const View<T>& y) {
-  with_width<kVectorLength<T>>(
-      [&](auto width) {
-        const Walk walk = Walk::over(width, y, a, b);
-        for_each(context, walk.count(), BinaryMap<F, T, width>{walk, walk(a), walk(b), walk(y), f});
+  with_elements<kVectorLength<T>>(
+      [&](auto width, const auto& left, const auto& right, const auto& to) {
+        const Walk walk = Walk::over(width, to, left, right);
+        for_each(context, walk.count(), BinaryMap<F, T, width>{walk, walk(left), walk(right), walk(to), f});
       },
       a, b, y);
 }

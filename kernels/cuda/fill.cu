@@ -26,10 +26,10 @@ struct FillBody {
 template <class T>
 void execute(DeviceTarget, const Context& context, const Fill<T>& op) {
   gpu::require_channels_last(Fill<T>::kName, op.y);
-  gpu::with_width<gpu::kVectorLength<T>>(
-      [&](auto width) {
-        const auto walk = gpu::Walk::over(width, op.y);
-        gpu::for_each(context, walk.count(), gpu::FillBody<T, width>{walk, walk(op.y), op.value});
+  gpu::with_elements<gpu::kVectorLength<T>>(
+      [&](auto width, const auto& y) {
+        const auto walk = gpu::Walk::over(width, y);
+        gpu::for_each(context, walk.count(), gpu::FillBody<T, width>{walk, walk(y), op.value});
       },
       op.y);
 }

@@ -50,13 +50,13 @@ __global__ void __launch_bounds__(kReductionThreads)
 
 template <Reduction kReduction, class T>
 void reduce(const Context& context, const View<const T>& x, double* result) {
-  with_width<kVectorLength<T>>(
-      [&](auto width) {
-        const Walk walk = Walk::over(width, x);
-        const int64_t blocks = reduction_blocks(x.size());
+  with_elements<kVectorLength<T>>(
+      [&](auto width, const auto& view) {
+        const Walk walk = Walk::over(width, view);
+        const int64_t blocks = reduction_blocks(walk.count());
         const Scratch<double> partial(*context.workspace, blocks);
         launch(context, reduce_kernel<kReduction, T, width>,
-               {.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(kReductionThreads)}, walk, walk(x),
+               {.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(kReductionThreads)}, walk, walk(view),
                partial.data());
         launch(context, finish_reduce_kernel<kReduction>, {.grid = dim3(1), .block = dim3(kReductionThreads)},
                partial.data(), blocks, result);

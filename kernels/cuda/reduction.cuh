@@ -8,10 +8,11 @@ namespace unet::kernels::gpu {
 constexpr int kReductionThreads = 256;
 constexpr int kReductionWarps = kReductionThreads / 32;
 
-/// Blocks of a kernel that leaves one partial result a block: by the number of elements alone, never by the device.
-inline int64_t reduction_blocks(int64_t elements) {
-  constexpr int64_t most = 1024, elements_per_block = 8 * kReductionThreads;
-  const int64_t blocks = ceil_div(elements, elements_per_block);
+/// Blocks of a kernel that leaves one partial result a block, for so many items of one thread each: by their number
+/// alone, never by the device. 1024 blocks fill the largest devices once; a thread of fewer blocks has two items.
+inline int64_t reduction_blocks(int64_t items) {
+  constexpr int64_t most = 1024, items_per_block = 2 * kReductionThreads;
+  const int64_t blocks = ceil_div(items, items_per_block);
   return blocks < most ? blocks : most;
 }
 

@@ -61,6 +61,30 @@ TEST_CASE("device: a thread takes several elements where there are more than the
   REQUIRE((pooled.intact() && code.intact() && dx.intact()));
 }
 
+TEST_CASE("device: rows, columns and images at odd distances") {
+  // Whether 16 bytes can move at once depends on every stride, not only on channels and base.
+  const Shape shape{2, 3, 4, 16};
+  const Values x = integers(shape, 1, -9, 9);
+  Runner run(kTarget);
+  for (const auto& [pixel_gap, row_gap, image_gap] :
+       {std::array{1, 0, 0}, std::array{0, 1, 0}, std::array{0, 0, 1}, std::array{0, 4, 2}, std::array{4, 0, 8}}) {
+    CAPTURE(pixel_gap, row_gap, image_gap);
+    const auto view_in = [&](const Buffer<float>& memory) {
+      auto view = View<float>::nhwc(memory.view().data, shape.n, shape.h, shape.w, shape.c);
+      view.stride_w += pixel_gap;
+      view.stride_h = view.w * view.stride_w + row_gap;
+      view.stride_n = view.h * view.stride_h + image_gap;
+      return view;
+    };
+    const Buffer<float> dense(Storage::nhwc, shape, x), result(Storage::nhwc, shape);
+    const Buffer<float> from(Storage::nhwc, {1, 1, 1, 1000}), to(Storage::nhwc, {1, 1, 1, 1000});
+    run(Cast<float, float>{.x = dense, .y = view_in(from)});
+    run(Cast<float, float>{.x = view_in(from), .y = view_in(to)});
+    run(Cast<float, float>{.x = view_in(to), .y = result});
+    require_equal(result.values(), x);
+  }
+}
+
 /// Scratch memory stays where it is, as it does in an arena whose owner keeps the memory that a capture used.
 class KeptWorkspace : public TestWorkspace {
  public:
