@@ -31,7 +31,7 @@ Stack::~Stack() {
   munmap(low_ - guard, kStackBytes + guard);
 }
 
-#if defined(__x86_64__)
+#if !defined(UNET_PORTABLE_FIBERS)
 
 // Saves what the System V ABI lets a function expect from its callees, then takes the other stack.
 extern "C" void unet_switch_stack(void** from, void* to);

@@ -232,14 +232,10 @@ void Multiprocessor::wait(const char* in, Site site) {
   enter(t);
 }
 
-void Multiprocessor::set_runnable(unsigned linear) {
-  runnable_lanes_[linear / kWarpSize] |= 1U << linear % kWarpSize;
-  runnable_warps_ |= 1U << linear / kWarpSize;
-}
-
 void Multiprocessor::wake(unsigned linear) {
   threads_[linear].phase = Thread::Phase::ready;
-  set_runnable(linear);
+  runnable_lanes_[linear / kWarpSize] |= 1U << linear % kWarpSize;
+  runnable_warps_ |= 1U << linear / kWarpSize;
 }
 
 bool Multiprocessor::completes_now() {
@@ -263,12 +259,6 @@ void Multiprocessor::give_up() {
 // --- Order
 
 namespace {
-
-/// The n-th lowest set bit.
-unsigned nth_bit(unsigned bits, unsigned n) {
-  for (; n > 0; --n) bits &= bits - 1;
-  return static_cast<unsigned>(std::countr_zero(bits));
-}
 
 /// The lowest set bit above `from`, or the lowest of all.
 unsigned next_bit(unsigned bits, unsigned from) {
@@ -312,12 +302,12 @@ Thread* Multiprocessor::pick() {
       break;
     }
     case Order::random:
-      warp = nth_bit(runnable_warps_, random.below(static_cast<unsigned>(std::popcount(runnable_warps_))));
-      lane = nth_bit(runnable_lanes_[warp], random.below(static_cast<unsigned>(std::popcount(runnable_lanes_[warp]))));
+      warp = next_bit(runnable_warps_, random.below(kMaxWarps));
+      lane = next_bit(runnable_lanes_[warp], random.below(kWarpSize));
       break;
     case Order::priority:
       warp = pick_warp();
-      lane = nth_bit(runnable_lanes_[warp], random.below(static_cast<unsigned>(std::popcount(runnable_lanes_[warp]))));
+      lane = next_bit(runnable_lanes_[warp], random.below(kWarpSize));
       break;
   }
   runnable_lanes_[warp] &= ~(1U << lane);

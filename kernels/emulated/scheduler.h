@@ -143,7 +143,6 @@ class Multiprocessor {
   void finish(Warp& warp, size_t meeting, Resolve resolve);
   Thread* pick();
   unsigned pick_warp();
-  void set_runnable(unsigned linear);
   void report_deadlock();
   Stack& take_stack();
 

@@ -46,7 +46,7 @@ unsigned pass(unsigned id, unsigned threads, bool predicate, Site site) {
     b.expected = expected;
     b.site = site;
     b.votes = 0;
-  } else if (b.site.line != site.line || std::string_view(b.site.file) != site.file || b.expected != expected) {
+  } else if (b.site.line != site.line || b.site.file != site.file || b.expected != expected) {
     m.report(Defect::divergent_barrier, site,
              concat("barrier ", id, " for ", expected, " threads: ", name_of(m.thread(b.arrived.front())),
                     " waits at line ", b.site.line, " for ", b.expected));
