@@ -66,7 +66,22 @@ def layer_tables(document):
     return lines
 
 
-def network_tables(document):
+def floors_ms(ops):
+    """Sums of the layers' floors by (mode, precision); cases with a pass that was not measured are left out."""
+    floors = {}
+    for row in ops["layers"] if ops else []:
+        floors.setdefault(row["precision"], {}).setdefault(row["op"], {})[row["name"]] = row["floor_us"] / 1e3
+    result = {}
+    for precision, passes in floors.items():
+        sums = {op: sum(passes[op].values()) for op in passes}
+        if len(passes.get("forward", {})) == 23:
+            result["forward", precision] = sums["forward"]
+            if set(sums) == set(PASSES):
+                result["train_step", precision] = sum(sums.values())
+    return result
+
+
+def network_tables(document, floors):
     """One table a case: the better pass of each contender, fastest first."""
     lines = []
     for precision in dict.fromkeys(row["precision"] for row in document["network"]):
@@ -80,6 +95,8 @@ def network_tables(document):
                 continue
             ours = best.get("unet cuda", min(best.values(), key=lambda r: r["ms"]))
             lines += [f"## Network, {mode}, {precision}", "",
+                      *([f"Floor of the convolutions alone: {floors[mode, precision]:.3g} ms.", ""]
+                        if (mode, precision) in floors else []),
                       f"| | ms | p10 to p90 | images/s | peak, MB | kernels | times {ours['name']} |",
                       "|---|--:|--:|--:|--:|--:|--:|"]
             for row in sorted(best.values(), key=lambda r: r["ms"]):
@@ -171,6 +188,8 @@ def shape_end(shape):
 def head(document, what):
     device = document.get("device", {})
     lines = [f"* {what}: commit {document['git']}, {document['utc']}, `{document['command']}`"]
+    lines += [f"* {when}: " + ", ".join(f"{key} {value}" for key, value in state.items())
+              for when, state in document.get("gpu", {}).items() if state]
     if device:
         clocks = document.get("clocks", {})
         lines += ["* " + ", ".join(f"{key} {value}" for key, value in device.items()),
@@ -191,14 +210,15 @@ def main():
         parser.error("expected --ops, --network or both")
     arguments.out.mkdir(parents=True, exist_ok=True)
     lines, tables, failures, not_begun = ["# Benchmarks on a GPU", ""], [], [], []
+    ops = read(arguments.ops) if arguments.ops else None
     if arguments.network:
         document = read(arguments.network)
         lines += head(document, "network")
-        tables += network_tables(document) + loss_table(document)
+        tables += network_tables(document, floors_ms(ops)) + loss_table(document)
         failures += document["failures"]
         not_begun += document["not_begun"]
-    if arguments.ops:
-        document = read(arguments.ops)
+    if ops:
+        document = ops
         lines += head(document, "layers")
         tables += layer_tables(document)
         failures += document["failures"]

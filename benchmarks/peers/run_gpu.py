@@ -39,6 +39,27 @@ def run(command, timeout):
     return json.loads(lines[-1])
 
 
+def gpu_state():
+    """Name, driver, clocks, power and temperature as nvidia-smi tells them; empty without it. Clocks are never set."""
+    fields = ("name", "driver_version", "memory.total", "clocks.sm", "clocks.mem", "power.draw", "temperature.gpu")
+    try:
+        result = subprocess.run(["nvidia-smi", "--id=0", "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"],
+                                capture_output=True, text=True)
+    except OSError:
+        return {}
+    return dict(zip(fields, (value.strip() for value in result.stdout.split(",")))) if result.returncode == 0 else {}
+
+
+def ratios(rows):
+    """By case, the time of the fastest other engine over that of this project's cuda target, each its better pass."""
+    best = {}
+    for row in rows:
+        case = best.setdefault(f"{row['mode']} {row['precision']}", {})
+        case[row["name"]] = min(case.get(row["name"], row["ms"]), row["ms"])
+    return {case: min(others) / times["unet cuda"] for case, times in best.items()
+            if "unet cuda" in times and (others := [ms for name, ms in times.items() if name != "unet cuda"])}
+
+
 def contenders(arguments, network):
     """Commands by name, without precision, mode and duration."""
     shape = ["--width", str(arguments.width), "--size", str(arguments.size)]
@@ -51,15 +72,15 @@ def contenders(arguments, network):
 
 
 def compare_losses(arguments, commands, precision):
-    """Losses of every engine, and what is wrong with them. The reference is PyTorch in f32 if there, else the first."""
+    """Losses of every engine, and what is wrong with them by engine. The reference is PyTorch if there, else the first."""
     plain = {name: command for name, command in commands.items() if name not in ("PyTorch compile", "PyTorch graph")}
-    losses, failures = {}, []
+    losses, failures = {}, {}
     for name, command in plain.items():
         if name == "unet cpu" and precision == "tf32":
             continue
         result = run([*command, "--precision", precision, "--losses", str(arguments.losses)], arguments.timeout)
         if "error" in result:
-            failures.append(f"losses {precision} {name}: {result['error']}")
+            failures[name] = f"losses {precision} {name}: {result['error']}"
         else:
             losses[name] = result["losses"]
     reference = next((name for name in ("PyTorch eager", "unet cpu") if name in losses), next(iter(losses), None))
@@ -67,8 +88,8 @@ def compare_losses(arguments, commands, precision):
         for step, (value, expected) in enumerate(zip(values, losses[reference])):
             tolerance = LOSS_TOLERANCE[precision] * (1 if step < 5 else 2)
             if not abs(value - expected) <= tolerance * abs(expected):
-                failures.append(f"losses {precision} {name}: step {step}: expected {expected:.6g} within {tolerance:.0e} "
-                                f"({reference}), got {value:.6g}")
+                failures[name] = (f"losses {precision} {name}: step {step}: expected {expected:.6g} within "
+                                  f"{tolerance:.0e} ({reference}), got {value:.6g}")
                 break
     return {"precision": precision, "reference": reference, "losses": losses}, failures
 
@@ -97,7 +118,7 @@ def main():
     document = {"schema": SCHEMA, "git": arguments.commit,
                 "utc": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "command": " ".join(sys.argv), "config": {"batch": 1, "width": arguments.width, "size": arguments.size},
-                "losses": [], "network": [], "not_begun": [], "failures": []}
+                "gpu": {"before": gpu_state()}, "losses": [], "network": [], "not_begun": [], "failures": []}
 
     def spent(what):
         if arguments.budget and time.monotonic() - begin > arguments.budget:
@@ -113,16 +134,18 @@ def main():
         subprocess.run([arguments.unet, "--export", str(network), "--width", str(arguments.width), "--size",
                         str(arguments.size)], check=True)
         commands = contenders(arguments, network)
+        wrong = {}
         for precision in arguments.precisions:
             if spent(f"losses {precision}"):
                 continue
             losses, failures = compare_losses(arguments, commands, precision)
             document["losses"].append(losses)
-            document["failures"] += failures
+            document["failures"] += failures.values()
+            wrong[precision] = set(failures)
             save()
         for precision in arguments.precisions:
             for mode in arguments.modes:
-                failed = set()
+                failed = set(wrong.get(precision, ()))
                 for index in range(arguments.passes):
                     for name in list(commands) if index % 2 == 0 else reversed(commands):
                         if name in failed or spent(f"{mode} {precision} {name}"):
@@ -133,9 +156,13 @@ def main():
                             failed.add(name)
                             document["failures"].append(f"{mode} {precision} {name}: {row['error']}")
                         else:
-                            document["network"].append({"name": name, "pass": index} | row)
+                            us = {f"us_{part}": 1e3 * row["ms" if part == "median" else f"ms_{part}"]
+                                  for part in ("median", "p10", "p90")}
+                            document["network"].append({"name": name, "pass": index} | row | us)
                         print(mode, precision, name, row.get("ms", row.get("error")), file=sys.stderr, flush=True)
                         save()
+    document["gpu"]["after"] = gpu_state()
+    document["ratio_vs_best_baseline"] = ratios(document["network"])
     save()
     if document["failures"]:
         raise SystemExit("run_gpu.py: " + "; ".join(document["failures"]))
