@@ -232,7 +232,7 @@ void convolve(const Context& context, const Convolution<T, O>& c) {
   if (has_few_channels(c)) return convolve_few_channels(context, c.x, c);
   if (has_few_columns(c)) return convolve_few_columns(context, c);
   if constexpr (std::is_same_v<T, O>) {
-    if (sm90::supports(context, c)) return sm90::convolve(context, c);
+    if (sm90::Plan plan; sm90::choose(context, c, plan)) return sm90::convolve(context, c, plan);
   }
   if constexpr (std::is_same_v<T, bf16>) {
     multiply<Bf16>(context, c);

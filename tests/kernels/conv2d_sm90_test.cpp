@@ -32,6 +32,7 @@ struct Device {
   emulated::Schedule schedule = state().schedule();
   kernels::test::Runner runner{Target::emulated};
   Context& context = runner.context;
+  size_t runs = 0;
 };
 
 /// The sum that defines range `i` of a convolution, in double.
@@ -106,18 +107,34 @@ Values values_of(const View<T>& v) {
   return values;
 }
 
-/// Computes it under every schedule and compares it with its definition.
+/// The most promising plan of each tile, with parts or without.
 template <class T>
-void require_exact(Device& device, const Operands<T>& operands, const Convolution<T, T>& c) {
-  REQUIRE(sm90::supports(device.context, c));
-  for (const emulated::Schedule& schedule : emulated::kSchedules) {
-    INFO(schedule.name());
-    Device::state().set_schedule(schedule);
-    sm90::convolve(device.context, c);
+std::vector<sm90::Plan> best_of_each_tile(Device& device, const Convolution<T, T>& c, bool with_splits) {
+  std::vector<sm90::Plan> best;
+  for (const sm90::Plan& plan : sm90::plans(device.context, c)) {
+    const bool is_new = std::none_of(best.begin(), best.end(), [&](const auto& b) { return b.tile == plan.tile; });
+    if (is_new && (plan.splits > 1) == with_splits) best.push_back(plan);
+  }
+  return best;
+}
+
+/// Computes it in every tile, under schedules in turn, and compares it with its definition.
+template <class T>
+void require_exact(Device& device, const Operands<T>& operands, const Convolution<T, T>& c, bool with_splits = false) {
+  std::array<Values, 4> expected;
+  for (int i = 0; i < c.ranges; ++i) expected[static_cast<size_t>(i)] = definition(c, i);
+  const std::vector<sm90::Plan> plans = best_of_each_tile(device, c, with_splits);
+  REQUIRE(plans.size() >= 4);
+  for (const sm90::Plan& plan : plans) {
+    Device::state().set_schedule(emulated::kSchedules[++device.runs % std::size(emulated::kSchedules)]);
+    INFO("tile " << plan.tile << ", patches of " << plan.height << "x" << plan.width << ", " << plan.splits
+                 << " parts, " << Device::state().schedule().name());
+    sm90::convolve(device.context, c, plan);
     device.context.state->synchronize();
     REQUIRE(operands.intact());
     for (int i = 0; i < c.ranges; ++i) {
-      if (c.range[i].out) kernels::test::require_equal(values_of(c.range[i].out), definition(c, i));
+      if (!c.range[i].out) continue;
+      kernels::test::require_equal(values_of(c.range[i].out), expected[static_cast<size_t>(i)]);
     }
   }
 }
@@ -214,39 +231,37 @@ Convolution<T, T> transposed_data_gradient(Operands<T>& operands, const Sizes& s
 
 }  // namespace
 
-TEST_CASE("conv2d of capability 9.0: bf16 results are exact under every schedule") {
+TEST_CASE("conv2d of capability 9.0: bf16 results are exact in every tile") {
   const std::array<Sizes, 6> sizes{{{.n = 2, .h = 20, .w = 19},
                                     {.h = 36, .w = 12, .c2 = 72, .k = 72},
                                     {.h = 12, .w = 37, .c1 = 72, .k = 200},
                                     {.h = 9, .w = 9, .c1 = 128, .k = 128, .rows = 1, .columns = 1},
                                     {.h = 12, .w = 11, .k = 64, .rows = 5, .columns = 2},
                                     {.n = 3, .h = 3, .w = 3}}};
+  Device device;
   for (const Sizes& s : sizes) {
     CAPTURE(s.h, s.w, s.c1, s.c2, s.k);
-    Device device;
     Operands<bf16> operands;
     require_exact(device, operands, forward(operands, s, s.c2 > 0 ? Storage::nhwc_crop : Storage::nhwc));
   }
 }
 
-TEST_CASE("conv2d of capability 9.0: data gradients reach both sources, behind their ReLU") {
-  for (const Sizes& s : {Sizes{.n = 2, .h = 20, .w = 11}, Sizes{.c1 = 72, .c2 = 64, .k = 136},
-                         Sizes{.h = 16, .w = 16, .c1 = 64, .c2 = 64}, Sizes{.h = 8, .w = 15, .c1 = 128}}) {
+TEST_CASE("conv2d of capability 9.0: data gradients reach both sources, behind their ReLU or not") {
+  Device device;
+  for (const Sizes& s : {Sizes{.n = 2, .h = 20, .w = 11}, Sizes{.c1 = 72, .c2 = 64, .k = 72}}) {
     CAPTURE(s.h, s.w, s.c1, s.c2, s.k);
-    Device device(1);
     Operands<bf16> operands;
-    const Convolution<bf16, bf16> c = data_gradient(operands, s, Storage::nhwc_crop);
+    Convolution<bf16, bf16> c = data_gradient(operands, s, Storage::nhwc_crop);
     require_exact(device, operands, c);
-    Convolution<bf16, bf16> plain = c;
-    for (auto& range : plain.range) range.x = {};
-    require_exact(device, operands, plain);
+    for (auto& range : c.range) range.x = {};
+    require_exact(device, operands, c);
   }
 }
 
 TEST_CASE("conv_transpose2d of capability 9.0: four interleaved results, and sources in the gradient") {
+  Device device;
   for (const Sizes& s : {Sizes{.n = 2, .h = 9, .w = 8}, Sizes{.h = 5, .w = 18, .c1 = 72, .k = 80}}) {
     CAPTURE(s.h, s.w, s.c1, s.k);
-    Device device;
     Operands<bf16> operands;
     require_exact(device, operands, transposed(operands, s));
     require_exact(device, operands, transposed_data_gradient(operands, s));
@@ -257,42 +272,29 @@ TEST_CASE("conv2d of capability 9.0: tf32") {
   Device device;
   device.context.tf32 = true;
   Operands<float> operands;
-  require_exact(device, operands, forward(operands, {.h = 19, .c2 = 36, .k = 68}, Storage::nhwc_crop));
+  require_exact(device, operands, forward(operands, {.h = 19, .c1 = 32, .c2 = 36, .k = 68}, Storage::nhwc_crop));
+  require_exact(device, operands, forward(operands, {.c1 = 36, .k = 68}), /*with_splits=*/true);
   require_exact(device, operands, data_gradient(operands, {.c1 = 36, .c2 = 32, .k = 40}));
   require_exact(device, operands, transposed(operands, {.c1 = 36, .k = 40}));
 }
 
-TEST_CASE("conv2d of capability 9.0: where tiles are few, their depth is divided") {
-  const Sizes deep{.n = 2, .h = 7, .w = 6, .c1 = 200, .c2 = 136, .k = 72},
-      square{.h = 18, .w = 17, .c1 = 328, .k = 128};
-  for (const auto& [multiprocessors, sizes] : {std::pair{4, deep}, std::pair{64, deep}, std::pair{3, square}}) {
-    CAPTURE(multiprocessors, sizes.h);
-    Device device(multiprocessors);
-    Operands<bf16> operands;
-    require_exact(device, operands, forward(operands, sizes));
-  }
-  Device device(64);
+TEST_CASE("conv2d of capability 9.0: sums in parts are added in a second pass") {
+  Device device;
   Operands<bf16> operands;
-  require_exact(device, operands, data_gradient(operands, {.h = 8, .w = 15, .c1 = 64, .c2 = 72, .k = 320}));
+  require_exact(device, operands, forward(operands, {.n = 2, .h = 7, .w = 6, .c2 = 72, .k = 72}), true);
+  require_exact(device, operands, data_gradient(operands, {.h = 8, .w = 15, .c2 = 72, .k = 136}), true);
 }
 
 TEST_CASE("conv2d of capability 9.0: pooled results are the maxima of the stored ones") {
+  Device device;
   for (const bool is_stored : {true, false}) {
     for (const Extent& size : {Extent{2, 21, 20}, Extent{1, 7, 36}}) {
       CAPTURE(is_stored, size);
-      Device device;
       Operands<bf16> operands;
       Convolution<bf16, bf16> c = forward(operands, {.n = size.n, .h = size.h, .w = size.w, .k = 72});
       c.relu = false;
       const View<bf16> y = c.range[0].out;
       const Extent extent{y.n, y.h / 2, y.w / 2, y.c};
-      c.pooled = operands.result(extent);
-      const Buffer<uint8_t> code(Storage::nhwc, extent);
-      c.pool_code = code;
-      if (!is_stored) c.range[0].out.data = nullptr;
-      require_exact(device, operands, c);
-
-      c.range[0].out.data = y.data;
       const Values expected = definition(c, 0);
       Values maxima, codes;
       for (int64_t n = 0; n < extent.n; ++n) {
@@ -311,48 +313,73 @@ TEST_CASE("conv2d of capability 9.0: pooled results are the maxima of the stored
           }
         }
       }
-      kernels::test::require_equal(values_of(c.pooled), maxima);
-      kernels::test::require_equal(code.values(), codes);
-      REQUIRE(code.intact());
+      if (!is_stored) c.range[0].out.data = nullptr;
+      c.pooled = operands.result(extent);
+      const std::vector<sm90::Plan> plans = best_of_each_tile(device, c, false);
+      REQUIRE(plans.size() >= 4);
+      for (const sm90::Plan& plan : plans) {
+        CAPTURE(plan.tile, plan.height, plan.width);
+        Device::state().set_schedule(emulated::kSchedules[++device.runs % std::size(emulated::kSchedules)]);
+        const Buffer<bf16> pooled(Storage::nhwc, extent);
+        const Buffer<uint8_t> code(Storage::nhwc, extent);
+        c.pooled = pooled, c.pool_code = code;
+        sm90::convolve(device.context, c, plan);
+        device.context.state->synchronize();
+        if (is_stored) kernels::test::require_equal(values_of(y), expected);
+        kernels::test::require_equal(pooled.values(), maxima);
+        kernels::test::require_equal(code.values(), codes);
+        REQUIRE((pooled.intact() && code.intact() && operands.intact()));
+      }
     }
   }
 }
 
-TEST_CASE("conv2d of capability 9.0: sums do not depend on the schedule, nor in direct mode on the device") {
+TEST_CASE("conv2d of capability 9.0: sums do not depend on schedule and tile, nor in direct mode on the device") {
   Device device;
   Operands<bf16> operands;
   Convolution<bf16, bf16> c = forward(operands, {.h = 12, .w = 20, .c1 = 136, .k = 72});
   const Buffer<bf16> x(Storage::nhwc, {1, 12, 20, 136}, kernels::test::randoms<bf16>({1, 12, 20, 136}, 1, -1, 1));
   c.x = x;
-  device.context.convolution = ConvolutionMode::direct;
   Values first;
-  for (const int multiprocessors : {1, 64}) {
-    Device::state().set_multiprocessors(multiprocessors);
-    for (const emulated::Schedule& schedule : emulated::kSchedules) {
-      Device::state().set_schedule(schedule);
-      sm90::convolve(device.context, c);
-      device.context.state->synchronize();
-      const Values values = values_of(c.range[0].out);
-      if (first.empty()) first = values;
-      kernels::test::require_equal(values, first);
-    }
+  const auto require_same = [&](const sm90::Plan& plan) {
+    sm90::convolve(device.context, c, plan);
+    device.context.state->synchronize();
+    const Values values = values_of(c.range[0].out);
+    if (first.empty()) first = values;
+    kernels::test::require_equal(values, first);
+  };
+  for (const emulated::Schedule& schedule : emulated::kSchedules) {
+    Device::state().set_schedule(schedule);
+    require_same(best_of_each_tile(device, c, false).front());
   }
+  for (const sm90::Plan& plan : best_of_each_tile(device, c, false)) require_same(plan);
+  device.context.convolution = ConvolutionMode::direct;
+  Device::state().set_multiprocessors(64);
+  sm90::Plan plan;
+  REQUIRE(sm90::choose(device.context, c, plan));
+  require_same(plan);
 }
 
 TEST_CASE("conv2d of capability 9.0: other devices and operands that TMA cannot read are left to other kernels") {
   Device device;
   Operands<bf16> operands;
   const Convolution<bf16, bf16> c = forward(operands, {.c2 = 64});
-  REQUIRE(sm90::supports(device.context, c));
+  const auto is_taken = [&](const auto& convolution) {
+    sm90::Plan plan;
+    const bool chosen = sm90::choose(device.context, convolution, plan);
+    CHECK(chosen == !sm90::plans(device.context, convolution).empty());
+    return chosen;
+  };
+  REQUIRE(is_taken(c));
   for (const int capability : {80, 89, 100}) {
     Device::state().set_capability(capability);
-    CHECK_FALSE(sm90::supports(device.context, c));
+    CHECK_FALSE(is_taken(c));
   }
   Device::state().set_capability(90);
   const auto refused = [&](const auto& change) {
     Convolution<bf16, bf16> other = c;
     change(other);
-    return !sm90::supports(device.context, other);
+    return !is_taken(other);
   };
   CHECK(refused([](auto& o) { ++o.x.data; }));
   CHECK(refused([](auto& o) { o.x2.stride_w += 4; }));
@@ -361,12 +388,12 @@ TEST_CASE("conv2d of capability 9.0: other devices and operands that TMA cannot 
   CHECK(refused([](auto& o) { o.range[0].out.c = o.range[0].out.block = 60; }));
   CHECK(refused([](auto& o) { o.range[0].out.data += 4; }));
   CHECK(refused([](auto& o) { o.stride = 2; }));
-  CHECK(refused([](auto& o) { o.taps_h = 11; }));
+  CHECK(refused([](auto& o) { o.taps_h = 14; }));
   Operands<float> floats;
   const Convolution<float, float> f = forward(floats, {});
-  CHECK_FALSE(sm90::supports(device.context, f));
+  CHECK_FALSE(is_taken(f));
   device.context.tf32 = true;
-  CHECK(sm90::supports(device.context, f));
+  CHECK(is_taken(f));
 }
 
 }  // namespace unet::kernels::gpu::test

@@ -145,68 +145,38 @@ __global__ void __launch_bounds__(256)
   store_pair<T>(&out(n, p, q, c), sum.values[0], sum.values[1]);
 }
 
-/// What is chosen per shape and device.
-struct Plan {
-  int tile_pixels = 0, tile_columns = 0;
-  int height = 0, width = 0;  // of a patch
-  int patches_h = 0, patches_w = 0;
-  int column_tiles = 0, splits = 1;
-  double cycles = 0;  // estimate
-};
-
-/// The patch with which a tile covers the result with the fewest; false where no slab would hold one.
-template <class Tile, class T>
-bool choose_patch(const Shape<T>& shape, Plan& plan) {
-  const int rows = shape.pooled ? 2 : 1;  // at least, of pixels that a consumer computes
-  for (int width = 8; width * rows <= Tile::kRows; width *= 2) {
-    const int height = Tile::kPixels / width;
-    if ((height + shape.taps_h - 1) * width > Tile::kSlabPixels) continue;
-    const int patches_h = static_cast<int>(ceil_div(shape.result_h, height));
-    const int patches_w = static_cast<int>(ceil_div(shape.result_w, width));
-    if (plan.height != 0 && patches_h * patches_w >= plan.patches_h * plan.patches_w) continue;
-    plan.height = height, plan.width = width;
-    plan.patches_h = patches_h, plan.patches_w = patches_w;
-  }
-  return plan.height != 0;
-}
-
-/// Takes this tile where it promises to be faster than the best plan so far. The promise rests on peak rates, a
-/// multiprocessor's cycle being worth 4096 FLOP of bf16 and 32 bytes from L2, and on what a tile and a second kernel
-/// are guessed to cost besides.
-template <class Tile, class T>
-void consider(const Shape<T>& shape, int multiprocessors, bool may_split, Plan& best) {
+/// Calls visit(plan) with every way to compute the product, and an estimate of the cycles of its busiest
+/// multiprocessor. The estimate rests on peak rates, per multiprocessor and cycle 4096 FLOP of bf16, 128 bytes of
+/// shared memory and 32 from L2, and on guesses of what a tile and a second kernel cost besides; nothing of it was
+/// fitted to a measurement.
+template <class T, class Visit>
+void for_each_plan(const Context& context, const Shape<T>& shape, Visit visit) {
   constexpr double kBytesPerCycle = 32, kTileCycles = 2000, kSecondKernelCycles = 6000;
-  Plan plan{.tile_pixels = Tile::kPixels, .tile_columns = Tile::kColumns};
-  if (!choose_patch<Tile>(shape, plan)) return;
-  const int64_t columns = int64_t{shape.blocks()} * kBlock<T>;
-  plan.column_tiles = static_cast<int>(ceil_div(columns, Tile::kColumns));
-  const double slab_products = 128.0 * shape.taps_h * (Tile::kPixels / 64) * (Tile::kColumns / 64);
-  const double slab_bytes =
-      (plan.height + shape.taps_h - 1) * plan.width * kRowBytes + shape.taps_h * Tile::kFilterBytes;
-  const double slab_cycles = std::max(slab_products, slab_bytes / kBytesPerCycle);
-  const double tiles = static_cast<double>(shape.images) * plan.patches_h * plan.patches_w * plan.column_tiles;
-  const auto results = static_cast<double>(int64_t{shape.images} * shape.result_h * shape.result_w * columns);
-  const int most_splits = may_split ? std::min(8, (shape.slabs() + 1) / 2) : 1;
-  for (plan.splits = 1; plan.splits <= most_splits; ++plan.splits) {
-    const double rounds = std::ceil(tiles * plan.splits / multiprocessors);
-    const auto slabs = static_cast<double>(ceil_div(shape.slabs(), plan.splits));
-    plan.cycles = rounds * (slabs * slab_cycles + kTileCycles);
-    if (plan.splits > 1) {
-      plan.cycles += kSecondKernelCycles + 8 * plan.splits * results / (kBytesPerCycle * multiprocessors);
-    }
-    if (best.tile_pixels == 0 || plan.cycles < best.cycles) best = plan;
-  }
-}
-
-template <class T>
-Plan plan_of(const Context& context, const Shape<T>& shape) {
-  Plan best;
   const int multiprocessors = device_info(context).multiprocessors;
   const bool may_split = context.convolution != ConvolutionMode::direct && !shape.pooled;
-  consider<WideTile>(shape, multiprocessors, may_split, best);
-  consider<NarrowTile>(shape, multiprocessors, may_split, best);
-  consider<SmallTile>(shape, multiprocessors, may_split, best);
-  return best;
+  const int most_splits = may_split ? std::min(8, (shape.slabs() + 1) / 2) : 1;
+  const int64_t columns = int64_t{shape.blocks()} * kBlock<T>;
+  const auto results = static_cast<double>(int64_t{shape.images} * shape.result_h * shape.result_w * columns);
+  Tiles::for_each([&]<class Tile>(int index) {
+    for (int width = 8; width <= Tile::kN; width += 8) {
+      const int height = Tile::kPixels / width;
+      if (Tile::kN % width != 0 || (height + shape.taps_h - 1) * width > Tile::kSlabPixels) continue;
+      if (shape.pooled && Tile::kN / width % 2 != 0) continue;
+      const double products = 2.0 * kConsumers * shape.taps_h * Tile::kN;
+      const double bytes = kRowBytes * ((height + shape.taps_h - 1) * width + shape.taps_h * Tile::kColumns);
+      const double shared_bytes = bytes + 4.0 * kConsumers * shape.taps_h * 32 * (64 + Tile::kN);
+      const double slab_cycles = std::max({products, bytes / kBytesPerCycle, shared_bytes / 128});
+      const double tiles = static_cast<double>(shape.images) * static_cast<double>(ceil_div(shape.result_h, height)) *
+                           static_cast<double>(ceil_div(shape.result_w, width) * ceil_div(columns, Tile::kColumns));
+      for (int splits = 1; splits <= most_splits; ++splits) {
+        const double rounds = std::ceil(tiles * splits / multiprocessors);
+        const auto slabs = static_cast<double>(ceil_div(shape.slabs(), splits));
+        double cycles = rounds * (slabs * slab_cycles + kTileCycles);
+        if (splits > 1) cycles += kSecondKernelCycles + 8 * splits * results / (kBytesPerCycle * multiprocessors);
+        visit(Plan{.tile = index, .height = height, .width = width, .splits = splits, .cycles = cycles});
+      }
+    }
+  });
 }
 
 template <class T>
@@ -239,7 +209,7 @@ void multiply(const Context& context, const Convolution<T, T>& c, const std::vec
   }
   for (int i = 0; i < shape.ranges; ++i) {
     const auto map = [&](const auto& view) {
-      return image_map(view, shape.width, shape.height / kConsumers, /*tf32=*/false);
+      return image_map(view, shape.width, Tile::kN / shape.width, /*tf32=*/false);
     };
     if (shape.is_stored) maps.range[i] = map(c.range[i].out);
     if (shape.is_masked) maps.mask[i] = map(c.range[i].x);
@@ -257,10 +227,8 @@ void multiply(const Context& context, const Convolution<T, T>& c, const std::vec
          {.grid = dim3(blocks), .block = dim3(kThreads), .shared_bytes = Tile::kSharedBytes}, maps, shape);
 }
 
-}  // namespace
-
 template <class T>
-bool supports(const Context& context, const Convolution<T, T>& c) {
+bool has_form(const Context& context, const Convolution<T, T>& c) {
   if (device_info(context).capability != 90 || (sizeof(T) == 4 && !context.tf32)) return false;
   const bool taps_apart = c.stride == c.taps_h && c.stride == c.taps_w && c.stride <= 2 && c.pad_h == 0 && c.pad_w == 0;
   if (c.stride != 1 && !taps_apart) return false;
@@ -277,17 +245,37 @@ bool supports(const Context& context, const Convolution<T, T>& c) {
   constexpr int64_t kMost = std::numeric_limits<int>::max();
   const int64_t tiles = c.n() * ceil_div(c.height(), 2) * ceil_div(c.width(), 8) * c.columns;
   if (c.x.h > kMost / 2 || c.x.w > kMost / 2 || tiles > kMost) return false;
-  return plan_of(context, shape_of(c, sources_of(c))).tile_pixels != 0;
+  return true;
+}
+
+}  // namespace
+
+template <class T>
+std::vector<Plan> plans(const Context& context, const Convolution<T, T>& c) {
+  std::vector<Plan> plans;
+  if (!has_form(context, c)) return plans;
+  for_each_plan(context, shape_of(c, sources_of(c)), [&](const Plan& plan) { plans.push_back(plan); });
+  std::stable_sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) { return a.cycles < b.cycles; });
+  return plans;
 }
 
 template <class T>
-void convolve(const Context& context, const Convolution<T, T>& c) {
+bool choose(const Context& context, const Convolution<T, T>& c, Plan& best) {
+  best.tile = -1;
+  if (!has_form(context, c)) return false;
+  for_each_plan(context, shape_of(c, sources_of(c)), [&](const Plan& plan) {
+    if (best.tile < 0 || plan.cycles < best.cycles) best = plan;
+  });
+  return best.tile >= 0;
+}
+
+template <class T>
+void convolve(const Context& context, const Convolution<T, T>& c, const Plan& plan) {
   const std::vector<Source<T>> sources = sources_of(c);
   Shape<T> shape = shape_of(c, sources);
-  const Plan plan = plan_of(context, shape);
-  shape.height = plan.height, shape.width = plan.width;
-  shape.patches_h = plan.patches_h, shape.patches_w = plan.patches_w;
-  shape.column_tiles = plan.column_tiles, shape.splits = plan.splits;
+  shape.height = plan.height, shape.width = plan.width, shape.splits = plan.splits;
+  shape.patches_h = static_cast<int>(ceil_div(shape.result_h, plan.height));
+  shape.patches_w = static_cast<int>(ceil_div(shape.result_w, plan.width));
 
   FilterSource<T> filter{.order = c.filter};
   for (int i = 0; i < shape.sources; ++i) {
@@ -308,13 +296,11 @@ void convolve(const Context& context, const Convolution<T, T>& c) {
   const int64_t pixels = c.n() * c.height() * c.width();
   const Scratch<float> partial(*context.workspace, shape.splits > 1 ? shape.splits * pixels * columns : 0);
   shape.partial = partial.data();
-  if (plan.tile_pixels == SmallTile::kPixels) {
-    multiply<SmallTile>(context, c, sources, shape, packed.template as<T>());
-  } else if (plan.tile_columns == NarrowTile::kColumns) {
-    multiply<NarrowTile>(context, c, sources, shape, packed.template as<T>());
-  } else {
-    multiply<WideTile>(context, c, sources, shape, packed.template as<T>());
-  }
+  Tiles::for_each([&]<class Tile>(int index) {
+    if (index != plan.tile) return;
+    shape.column_tiles = static_cast<int>(ceil_div(columns, Tile::kColumns));
+    multiply<Tile>(context, c, sources, shape, packed.template as<T>());
+  });
   if (shape.splits == 1) return;
   for (int i = 0; i < shape.ranges; ++i) {
     const int64_t blocks = ceil_div(pixels * shape.channels[i] / 2, 256);
@@ -323,9 +309,11 @@ void convolve(const Context& context, const Convolution<T, T>& c) {
   }
 }
 
-template bool supports(const Context&, const Convolution<float, float>&);
-template bool supports(const Context&, const Convolution<bf16, bf16>&);
-template void convolve(const Context&, const Convolution<float, float>&);
-template void convolve(const Context&, const Convolution<bf16, bf16>&);
+template std::vector<Plan> plans(const Context&, const Convolution<float, float>&);
+template std::vector<Plan> plans(const Context&, const Convolution<bf16, bf16>&);
+template bool choose(const Context&, const Convolution<float, float>&, Plan&);
+template bool choose(const Context&, const Convolution<bf16, bf16>&, Plan&);
+template void convolve(const Context&, const Convolution<float, float>&, const Plan&);
+template void convolve(const Context&, const Convolution<bf16, bf16>&, const Plan&);
 
 }  // namespace unet::kernels::gpu::sm90

@@ -20,13 +20,13 @@ __device__ __forceinline__ void store_pair(void* to, float low, float high) {
 }
 
 #if UNET_SM90
-/// The results of one consumer, whose 128 threads all call each function: Tile::kRows pixels of the patch, from
-/// consumer * kRows on. Results go through `staging` in shared memory, kBlock columns at a time, one pixel a row in the
-/// swizzle that TMA undoes; TMA leaves out what lies outside of image and range.
+/// The results of one consumer, whose 128 threads all call each function: kN pixels of the patch and 64 columns. They
+/// go through `staging` in shared memory, kBlock columns at a time, one pixel a row in the swizzle that TMA undoes; TMA
+/// leaves out what lies outside of image and range.
 template <class T, class Tile>
 class Epilogue {
  public:
-  using Sums = float[Tile::kParts][Tile::kN / 2];
+  using Sums = float[Tile::kN / 2];
 
   /// `mask_filled`: a barrier of one arrival, of this consumer alone.
   __device__ __forceinline__ Epilogue(const Maps& maps, const Shape<T>& shape, int consumer, unsigned char* staging,
@@ -50,7 +50,7 @@ class Epilogue {
     }
 #pragma unroll
     for (int chunk = 0; chunk < kChunks; ++chunk) {
-      const int block = unit.column_tile * kChunks + chunk;
+      const int block = first_block(unit) + chunk;
       if (block >= shape_.blocks()) continue;
       const Place range(shape_.block_end, block);
       const int channel = (block - range.first) * kBlock<T>;
@@ -61,15 +61,11 @@ class Epilogue {
       } else {
         named_barrier(1 + consumer_, 128);
       }
-      if constexpr (Tile::kIsTransposed) {
-        stage_transposed(chunk, range.index, channel, sums);
-      } else {
-        stage(chunk, range.index, channel, sums);
-      }
+      stage(chunk, range.index, channel, sums);
       fence_proxy_async();
       named_barrier(1 + consumer_, 128);
       if (is_leader_ && shape_.is_stored) {
-        tma_store_4d(&maps_.range[range.index], staging_, channel, unit.q, first_row(unit), unit.image);
+        tma_store_4d(&maps_.range[range.index], staging_, channel, unit.q, first_p(unit), unit.image);
         tma_store_commit();
       }
       if (shape_.pooled) pool(unit, channel);
@@ -82,29 +78,32 @@ class Epilogue {
   }
 
  private:
-  static constexpr int kChunks = Tile::kColumns / kBlock<T>;
+  static constexpr int kChunks = 64 / kBlock<T>;
 
-  __device__ __forceinline__ int first_row(const Unit& unit) const {
-    return unit.p + consumer_ * (Tile::kRows / shape_.width);
+  __device__ __forceinline__ int first_p(const Unit& unit) const {
+    return unit.p + consumer_ / Tile::kColumnGroups * (Tile::kN / shape_.width);
   }
-  /// sums[part][4*j + 2*half + i] belongs to row part*64 + row(half) and column 8*j + column() + i of the product; rows
-  /// are the consumer's pixels, or columns are: see Note [Transposed products].
+  /// The block of the consumer's first column.
+  __device__ __forceinline__ int first_block(const Unit& unit) const {
+    return (unit.column_tile * Tile::kColumnGroups + consumer_ % Tile::kColumnGroups) * kChunks;
+  }
+  /// sums[4*j + 2*half + i] belongs to the consumer's column column(half) and pixel 8*j + pixel() + i.
   __device__ __forceinline__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
   __device__ __forceinline__ static int warp() { return static_cast<int>(threadIdx.x) % 128 / 32; }
-  __device__ __forceinline__ static int row(int half) { return warp() * 16 + half * 8 + lane() / 4; }
-  __device__ __forceinline__ static int column() { return lane() % 4 * 2; }
+  __device__ __forceinline__ static int column(int half) { return warp() * 16 + half * 8 + lane() / 4; }
+  __device__ __forceinline__ static int pixel() { return lane() % 4 * 2; }
   __device__ __forceinline__ static int swizzled(int row, int byte) { return row * kRowBytes + (byte ^ row % 8 * 16); }
 
   /// Waits until the staging rows may be overwritten, and starts loading the mask there.
   __device__ __forceinline__ void prepare(const Unit& unit, int chunk) {
     if (!is_leader_) return;
     tma_store_wait_read<0>();
-    const int block = unit.column_tile * kChunks + chunk;
+    const int block = first_block(unit) + chunk;
     if (!shape_.is_masked || block >= shape_.blocks()) return;
     const Place range(shape_.block_end, block);
     mbarrier_arrive_expect(mask_filled_, Tile::kStagingBytes);
     tma_load_4d(staging_, &maps_.mask[range.index], mask_filled_, (block - range.first) * kBlock<T>, unit.q,
-                first_row(unit), unit.image);
+                first_p(unit), unit.image);
   }
 
   __device__ __forceinline__ float bias_of(int range, int channel) const {
@@ -115,63 +114,42 @@ class Epilogue {
   }
 
   /// Writes kBlock columns of results, of which `channel` of the range is the first, to the staging rows, over the mask
-  /// where there is one.
+  /// where there is one. Matrices of 8 columns x 8 pixels are turned on their way.
   __device__ __forceinline__ void stage(int chunk, int range, int channel, const Sums& sums) {
-#pragma unroll
-    for (int j = 0; j < kBlock<T> / 8; ++j) {
-      const int c = 8 * j + column();
-      const float bias[2] = {bias_of(range, channel + c), bias_of(range, channel + c + 1)};
-#pragma unroll
-      for (int part = 0; part < Tile::kParts; ++part) {
-#pragma unroll
-        for (int half = 0; half < 2; ++half) {
-          const int i = 4 * (chunk * (kBlock<T> / 8) + j) + 2 * half;
-          float low = activate(sums[part][i] + bias[0], shape_.relu);
-          float high = activate(sums[part][i + 1] + bias[1], shape_.relu);
-          unsigned char* to = staging_ + swizzled(part * 64 + row(half), c * static_cast<int>(sizeof(T)));
-          if (shape_.is_masked) {
-            const auto mask = load_vector<2>(reinterpret_cast<const T*>(to));
-            low = masked(low, mask.values[0]), high = masked(high, mask.values[1]);
-          }
-          store_pair<T>(to, low, high);
-        }
-      }
-    }
-  }
-
-  /// The same from transposed sums: matrices of 8 channels x 8 pixels are turned on their way.
-  __device__ __forceinline__ void stage_transposed(int chunk, int range, int channel, const Sums& sums) {
-    if (row(0) / kBlock<T> != chunk) return;
-    const int first = channel - chunk * kBlock<T>;  // channel of row 0
-    const float bias[2] = {bias_of(range, first + row(0)), bias_of(range, first + row(1))};
+    if (column(0) / kBlock<T> != chunk) return;
+    const int first = channel - chunk * kBlock<T>;  // channel of column 0
+    const float bias[2] = {bias_of(range, first + column(0)), bias_of(range, first + column(1))};
+    // Eight pixels on, the swizzle is the same: one address and constant offsets.
     if constexpr (sizeof(T) == 2) {
+      unsigned char* row = staging_ + swizzled(lane() / 16 * 8 + lane() % 8, (warp() * 2 + lane() / 8 % 2) * 16);
 #pragma unroll
-      for (int j = 0; j < Tile::kRows / 8; j += 2) {
-        unsigned char* to = staging_ + swizzled(8 * (j + lane() / 16) + lane() % 8, (warp() * 2 + lane() / 8 % 2) * 16);
+      for (int j = 0; j < Tile::kN / 8; j += 2) {
         uint32_t mask[4], results[4];
-        if (shape_.is_masked) ldmatrix_x4_trans(mask, to);
+        if (shape_.is_masked) ldmatrix_x4_trans(mask, row + j * 8 * kRowBytes);
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
           const int half = k % 2, i = 4 * (j + k / 2) + 2 * half;
-          float low = activate(sums[0][i] + bias[half], shape_.relu);
-          float high = activate(sums[0][i + 1] + bias[half], shape_.relu);
+          float low = activate(sums[i] + bias[half], shape_.relu);
+          float high = activate(sums[i + 1] + bias[half], shape_.relu);
           if (shape_.is_masked) {
             const auto pair = std::bit_cast<Vector<T, 2>>(mask[k]);
             low = masked(low, pair.values[0]), high = masked(high, pair.values[1]);
           }
           results[k] = pack_bf16(low, high);
         }
-        stmatrix_x4_trans(to, results);
+        stmatrix_x4_trans(row + j * 8 * kRowBytes, results);
       }
     } else {
 #pragma unroll
-      for (int i = 0; i < Tile::kRows / 2; ++i) {
-        const int half = i / 2 % 2, c = row(half) - chunk * kBlock<T>;
-        float result = activate(sums[0][i] + bias[half], shape_.relu);
-        T* to =
-            reinterpret_cast<T*>(staging_ + swizzled(i / 4 * 8 + column() + i % 2, c * static_cast<int>(sizeof(T))));
-        if (shape_.is_masked) result = masked(result, *to);
-        *to = result;
+      for (int k = 0; k < 4; ++k) {
+        const int half = k / 2, c = column(half) - chunk * kBlock<T>;
+        unsigned char* row = staging_ + swizzled(pixel() + k % 2, c * static_cast<int>(sizeof(T)));
+#pragma unroll
+        for (int j = 0; j < Tile::kN / 8; ++j) {
+          T* to = reinterpret_cast<T*>(row + j * 8 * kRowBytes);
+          const float result = activate(sums[4 * j + k] + bias[half], shape_.relu);
+          *to = shape_.is_masked ? masked(result, *to) : result;
+        }
       }
     }
   }
@@ -180,9 +158,9 @@ class Epilogue {
   __device__ __forceinline__ void pool(const Unit& unit, int channel) {
     constexpr int kLength = 16 / static_cast<int>(sizeof(T)), kAcross = kBlock<T> / kLength;
     const int windows_w = shape_.width / 2;
-    for (int i = static_cast<int>(threadIdx.x) % 128; i < Tile::kRows / 4 * kAcross; i += 128) {
+    for (int i = static_cast<int>(threadIdx.x) % 128; i < Tile::kN / 4 * kAcross; i += 128) {
       const int window = i / kAcross, j = i % kAcross;
-      const int p = first_row(unit) / 2 + window / windows_w, q = unit.q / 2 + window % windows_w;
+      const int p = first_p(unit) / 2 + window / windows_w, q = unit.q / 2 + window % windows_w;
       const int c = channel + j * kLength;
       if (p >= shape_.result_h / 2 || q >= shape_.result_w / 2 || c >= shape_.channels[0]) continue;
       const int row = window / windows_w * 2 * shape_.width + window % windows_w * 2;
@@ -209,40 +187,25 @@ class Epilogue {
     }
   }
 
-  /// Where the partial sums of one of the consumer's pixels begin; null outside of the image.
-  __device__ __forceinline__ float* partial_of(const Unit& unit, int pixel) const {
-    const int p = first_row(unit) + pixel / shape_.width, q = unit.q + pixel % shape_.width;
-    if (p >= shape_.result_h || q >= shape_.result_w) return nullptr;
-    const int64_t image = int64_t{unit.split} * shape_.images + unit.image;
-    return shape_.partial + ((image * shape_.result_h + p) * shape_.result_w + q) * shape_.blocks() * kBlock<T>;
-  }
-
   /// Stores sums over a part of the slabs: see add_partial.
   __device__ __forceinline__ void store_partial(const Unit& unit, const Sums& sums) const {
-    const int columns = shape_.blocks() * kBlock<T>, first = unit.column_tile * Tile::kColumns;
-    if constexpr (Tile::kIsTransposed) {
+    const int columns = shape_.blocks() * kBlock<T>, first = first_block(unit) * kBlock<T>;
+    const int64_t image = int64_t{unit.split} * shape_.images + unit.image;
+    int p = first_p(unit), q = unit.q;  // of eight pixels beside each other
 #pragma unroll
-      for (int j = 0; j < Tile::kRows / 4; ++j) {
-        float* to = partial_of(unit, j / 2 * 8 + column() + j % 2);
-        if (to == nullptr) continue;
+    for (int j = 0; j < Tile::kN / 8; ++j) {
+      float* row = shape_.partial + ((image * shape_.result_h + p) * shape_.result_w + q + pixel()) * columns + first;
 #pragma unroll
-        for (int half = 0; half < 2; ++half) {
-          if (first + row(half) < columns) to[first + row(half)] = sums[0][j / 2 * 4 + 2 * half + j % 2];
+      for (int k = 0; k < 4; ++k) {
+        const int half = k / 2, c = column(half);
+        if (p < shape_.result_h && q + pixel() + k % 2 < shape_.result_w && first + c < columns) {
+          row[k % 2 * columns + c] = sums[4 * j + k];
         }
       }
-    } else {
-#pragma unroll
-      for (int part = 0; part < Tile::kParts; ++part) {
-#pragma unroll
-        for (int half = 0; half < 2; ++half) {
-          float* to = partial_of(unit, part * 64 + row(half));
-          if (to == nullptr) continue;
-#pragma unroll
-          for (int j = 0; j < Tile::kColumns / 8; ++j) {
-            const int c = first + 8 * j + column();
-            if (c < columns) store_pair<float>(to + c, sums[part][4 * j + 2 * half], sums[part][4 * j + 2 * half + 1]);
-          }
-        }
+      q += 8;
+      if (q == unit.q + shape_.width) {
+        q = unit.q;
+        ++p;
       }
     }
   }

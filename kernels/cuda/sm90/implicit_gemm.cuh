@@ -4,16 +4,16 @@
 // Note [Slab]  A tile of the result is a patch of `height` x `width` pixels, the width a multiple of 8, times kColumns
 // columns. Its sum runs over slabs: one source, kBlock of its channels (128 bytes), one filter column s. TMA brings a
 // slab as the (height + R - 1) x width pixels from (p - pad_h, q + s - pad_w) on, zero outside of the image: one pixel
-// is one row of 128 bytes. The left factor of tap (r,s) is the slab from its row r of pixels on, a shift by a multiple
-// of 8 * 128 bytes that leaves the swizzle in step. So R taps share one slab, and 3x3 filters read a pixel little more
-// than three times instead of nine; the right factor is the packed filter of that tap, kColumns rows of 128 bytes.
+// is one row of 128 bytes. The pixels of tap (r,s) are the slab from its row r of pixels on, a shift by a multiple of
+// 8 * 128 bytes that leaves the swizzle in step. So R taps share one slab, and 3x3 filters read a pixel little more
+// than three times instead of nine; the other factor is the packed filter of that tap, kColumns rows of 128 bytes.
 //
 // A block is persistent and has three warpgroups. One thread of the first, the producer, keeps a ring of slabs and a
-// ring of filters full. The two others, the consumers, multiply half of the tile's pixels each: 64 rows at a time, sums
-// in registers. A block has all of a multiprocessor's shared memory: see Tile.
+// ring of filters full. The two others, the consumers, multiply: 64 columns x kN pixels each, sums in registers. A
+// block has all of a multiprocessor's shared memory: see Tile.
 //
-// Traffic from L2 per slab of a 3x3 filter, tile of 256 x 128, bf16: 36 KB of pixels and 48 KB of filters for 12.6
-// MFLOP; of 256 x 64: 36 KB and 24 KB for 6.3 MFLOP. Bound: tensor cores, and nearly so shared memory and L2.
+// Traffic from L2 per slab of a 3x3 filter, bf16: 36 KB of pixels and 48 KB of filters for a tile of 256 pixels x 128
+// columns, 12.6 MFLOP; 56 KB and 24 KB for 416 x 64, 10.2 MFLOP. Bound: tensor cores, and nearly so L2.
 #pragma once
 
 #include "kernels/cuda/sm90/epilogue.cuh"
@@ -103,15 +103,16 @@ __device__ __forceinline__ void multiply(float (&sums)[kN / 2], uint64_t a, uint
   }
 }
 
-/// One warpgroup: multiplies kRows pixels of every tile and hands the sums to the epilogue.
+/// One warpgroup: multiplies its share of every tile and hands the sums to the epilogue.
 template <class T, class Tile>
 __device__ __forceinline__ void consume(const Shape<T>& shape, const Buffers<Tile>& buffers, int consumer,
                                         Epilogue<T, Tile>& epilogue) {
-  const uint64_t slab_rows = matrix_descriptor(buffers.slabs + consumer * Tile::kRows * kRowBytes);
-  const uint64_t filter_rows = matrix_descriptor(buffers.filters);
+  const int column_group = consumer % Tile::kColumnGroups, pixel_group = consumer / Tile::kColumnGroups;
+  const uint64_t first_filter = matrix_descriptor(buffers.filters + column_group * 64 * kRowBytes);
+  const uint64_t first_pixel = matrix_descriptor(buffers.slabs + pixel_group * Tile::kN * kRowBytes);
   Position<Tile::kSlabs> slab_at;
   Position<Tile::kFilters> filter_at;
-  float sums[Tile::kParts][Tile::kN / 2];
+  float sums[Tile::kN / 2];
   for (int index = static_cast<int>(blockIdx.x); index < shape.units(); index += static_cast<int>(gridDim.x)) {
     const Unit unit(shape, index);
     epilogue.begin(unit);
@@ -121,20 +122,12 @@ __device__ __forceinline__ void consume(const Shape<T>& shape, const Buffers<Til
       buffers.slab_ring.wait(slab_at);
       for (int r = 0; r < shape.taps_h; ++r) {
         buffers.filter_ring.wait(filter_at);
-        const uint64_t pixels = slab_rows + (slab_at.stage * Tile::kSlabBytes + r * shape.width * kRowBytes) / 16;
-        const uint64_t columns = filter_rows + filter_at.stage * Tile::kFilterBytes / 16;
+        const uint64_t filters = first_filter + filter_at.stage * Tile::kFilterBytes / 16;
+        const uint64_t pixels = first_pixel + (slab_at.stage * Tile::kSlabBytes + r * shape.width * kRowBytes) / 16;
         wgmma_fence();
 #pragma unroll
         for (int k = 0; k < kRowBytes; k += 32) {
-          if constexpr (Tile::kIsTransposed) {
-            multiply<T, Tile::kN>(sums[0], columns + k / 16, pixels + k / 16, accumulate);
-          } else {
-#pragma unroll
-            for (int part = 0; part < Tile::kParts; ++part) {
-              const uint64_t rows = pixels + part * 64 * kRowBytes / 16;
-              multiply<T, Tile::kN>(sums[part], rows + k / 16, columns + k / 16, accumulate);
-            }
-          }
+          multiply<T, Tile::kN>(sums, filters + k / 16, pixels + k / 16, accumulate);
           accumulate = true;
         }
         wgmma_commit();
@@ -148,8 +141,7 @@ __device__ __forceinline__ void consume(const Shape<T>& shape, const Buffers<Til
       slab_at.advance();
     }
     wgmma_wait<0>();
-#pragma unroll
-    for (int part = 0; part < Tile::kParts; ++part) keep_in_registers(sums[part]);
+    keep_in_registers(sums);
     buffers.filter_ring.release(filter_before);
     buffers.slab_ring.release(slab_before);
     epilogue.finish(unit, sums);
@@ -178,10 +170,10 @@ __global__ void __launch_bounds__(kThreads, 1)
   __syncthreads();
   const Buffers<Tile> buffers{slabs, filters, slab_ring, filter_ring};
   if (threadIdx.x < 128) {
-    lower_registers<24>();
+    lower_registers<40>();
     if (threadIdx.x < 32 && elect_one()) produce<T, Tile>(maps, shape, buffers);
   } else {
-    raise_registers<240>();
+    raise_registers<232>();
     const int consumer = static_cast<int>(threadIdx.x) / 128 - 1;
     Epilogue<T, Tile> epilogue(maps, shape, consumer, staging + consumer * Tile::kStagingBytes, &mask_filled[consumer]);
     consume<T, Tile>(shape, buffers, consumer, epilogue);

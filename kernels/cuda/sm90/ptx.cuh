@@ -190,65 +190,87 @@ __device__ __forceinline__ void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
 }
 
-#define UNET_D32                                                                                       \
-  "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26," \
-  "%27,%28,%29,%30,%31"
-#define UNET_D64                                                                                              \
-  UNET_D32                                                                                                    \
-  ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57," \
-  "%58,%59,%60,%61,%62,%63"
-#define UNET_D128                                                                                                   \
-  UNET_D64                                                                                                          \
-  ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,"   \
-  "%91,%92,%93,%94,%95,%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,%112,%113,%114," \
-  "%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
-#define UNET_OPERANDS4(i) "+f"(d[i]), "+f"(d[(i) + 1]), "+f"(d[(i) + 2]), "+f"(d[(i) + 3])
-#define UNET_OPERANDS16(i) UNET_OPERANDS4(i), UNET_OPERANDS4((i) + 4), UNET_OPERANDS4((i) + 8), UNET_OPERANDS4((i) + 12)
-#define UNET_OPERANDS32(i) UNET_OPERANDS16(i), UNET_OPERANDS16((i) + 16)
-#define UNET_OPERANDS64(i) UNET_OPERANDS32(i), UNET_OPERANDS32((i) + 32)
-#define UNET_OPERANDS128(i) UNET_OPERANDS64(i), UNET_OPERANDS64((i) + 64)
-// `list` and `operands` are the accumulators; `first`, `second`, `third` number the operands that follow them.
-#define UNET_WGMMA(kind, tail, list, operands, first, second, third)                                         \
-  asm volatile("{ .reg .pred p; setp.ne.b32 p, %" #third ", 0; wgmma.mma_async.sync.aligned." kind " {" list \
-               "}, %" #first ", %" #second ", p, 1, 1" tail "; }"                                            \
-               : operands                                                                                    \
-               : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)))
+#define UNET_SUMS32                                                                                                    \
+  "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30," \
+  "%31"
+#define UNET_SUMS64                                                                                                    \
+  UNET_SUMS32                                                                                                          \
+  ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%" \
+  "60,%61,%62,%63"
+#define UNET_SUMS80 \
+  UNET_SUMS64       \
+  ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79"
+#define UNET_SUMS88 \
+  UNET_SUMS80       \
+  ",%80,%81,%82,%83,%84,%85,%86,%87"
+#define UNET_SUMS104 \
+  UNET_SUMS88        \
+  ",%88,%89,%90,%91,%92,%93,%94,%95,%96,%97,%98,%99,%100,%101,%102,%103"
+#define UNET_SUMS112 \
+  UNET_SUMS104       \
+  ",%104,%105,%106,%107,%108,%109,%110,%111"
+#define UNET_SUMS128 \
+  UNET_SUMS112       \
+  ",%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
+#define UNET_OUT4(i) "+f"(d[i]), "+f"(d[(i) + 1]), "+f"(d[(i) + 2]), "+f"(d[(i) + 3])
+#define UNET_OUT8(i) UNET_OUT4(i), UNET_OUT4((i) + 4)
+#define UNET_OUT16(i) UNET_OUT8(i), UNET_OUT8((i) + 8)
+#define UNET_OUT32 UNET_OUT16(0), UNET_OUT16(16)
+#define UNET_OUT64 UNET_OUT32, UNET_OUT16(32), UNET_OUT16(48)
+#define UNET_OUT80 UNET_OUT64, UNET_OUT16(64)
+#define UNET_OUT88 UNET_OUT80, UNET_OUT8(80)
+#define UNET_OUT104 UNET_OUT88, UNET_OUT16(88)
+#define UNET_OUT112 UNET_OUT104, UNET_OUT8(104)
+#define UNET_OUT128 UNET_OUT112, UNET_OUT16(112)
+// wgmma with `columns` columns: `count` sums per thread, then the operands numbered a_, b_, p_.
+#define UNET_WGMMA(columns, kind, tail, count, a_, b_, p_)                                                     \
+  if constexpr (kN == columns) {                                                                               \
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %" #p_ ", 0; wgmma.mma_async.sync.aligned.m64n" #columns kind \
+                 " {" UNET_SUMS##count "}, %" #a_ ", %" #b_ ", p, 1, 1" tail "; }"                             \
+                 : UNET_OUT##count                                                                             \
+                 : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));                                         \
+  }
+#define UNET_WGMMAS(kind, tail)                                                                          \
+  static_assert(kN == 64 || kN == 128 || kN == 160 || kN == 176 || kN == 208 || kN == 224 || kN == 256); \
+  UNET_WGMMA(64, kind, tail, 32, 32, 33, 34)                                                             \
+  UNET_WGMMA(128, kind, tail, 64, 64, 65, 66)                                                            \
+  UNET_WGMMA(160, kind, tail, 80, 80, 81, 82)                                                            \
+  UNET_WGMMA(176, kind, tail, 88, 88, 89, 90)                                                            \
+  UNET_WGMMA(208, kind, tail, 104, 104, 105, 106)                                                        \
+  UNET_WGMMA(224, kind, tail, 112, 112, 113, 114)                                                        \
+  UNET_WGMMA(256, kind, tail, 128, 128, 129, 130)
 
 /// d = a*b, or d += a*b where `accumulate`: 64 rows of a, kN columns, k = 16 bf16 (32 bytes), f32 sums. `a` and `b` are
 /// matrix descriptors of rows of a and of columns of b. Thread t of the warpgroup holds in d[4*j + 2*h + i] row
 /// t/32*16 + h*8 + t%32/4, column 8*j + t%4*2 + i.
 template <int kN>
 __device__ __forceinline__ void wgmma_bf16(float (&d)[kN / 2], uint64_t a, uint64_t b, bool accumulate) {
-  static_assert(kN == 64 || kN == 128 || kN == 256);
-  if constexpr (kN == 64) {
-    UNET_WGMMA("m64n64k16.f32.bf16.bf16", ", 0, 0", UNET_D32, UNET_OPERANDS32(0), 32, 33, 34);
-  } else if constexpr (kN == 128) {
-    UNET_WGMMA("m64n128k16.f32.bf16.bf16", ", 0, 0", UNET_D64, UNET_OPERANDS64(0), 64, 65, 66);
-  } else {
-    UNET_WGMMA("m64n256k16.f32.bf16.bf16", ", 0, 0", UNET_D128, UNET_OPERANDS128(0), 128, 129, 130);
-  }
+  UNET_WGMMAS("k16.f32.bf16.bf16", ", 0, 0")
 }
 /// The same with k = 8 tf32 (32 bytes).
 template <int kN>
 __device__ __forceinline__ void wgmma_tf32(float (&d)[kN / 2], uint64_t a, uint64_t b, bool accumulate) {
-  static_assert(kN == 64 || kN == 128 || kN == 256);
-  if constexpr (kN == 64) {
-    UNET_WGMMA("m64n64k8.f32.tf32.tf32", "", UNET_D32, UNET_OPERANDS32(0), 32, 33, 34);
-  } else if constexpr (kN == 128) {
-    UNET_WGMMA("m64n128k8.f32.tf32.tf32", "", UNET_D64, UNET_OPERANDS64(0), 64, 65, 66);
-  } else {
-    UNET_WGMMA("m64n256k8.f32.tf32.tf32", "", UNET_D128, UNET_OPERANDS128(0), 128, 129, 130);
-  }
+  UNET_WGMMAS("k8.f32.tf32.tf32", "")
 }
+#undef UNET_WGMMAS
 #undef UNET_WGMMA
-#undef UNET_OPERANDS128
-#undef UNET_OPERANDS64
-#undef UNET_OPERANDS32
-#undef UNET_OPERANDS16
-#undef UNET_OPERANDS4
-#undef UNET_D128
-#undef UNET_D64
-#undef UNET_D32
+#undef UNET_OUT128
+#undef UNET_OUT112
+#undef UNET_OUT104
+#undef UNET_OUT88
+#undef UNET_OUT80
+#undef UNET_OUT64
+#undef UNET_OUT32
+#undef UNET_OUT16
+#undef UNET_OUT8
+#undef UNET_OUT4
+#undef UNET_SUMS128
+#undef UNET_SUMS112
+#undef UNET_SUMS104
+#undef UNET_SUMS88
+#undef UNET_SUMS80
+#undef UNET_SUMS64
+#undef UNET_SUMS32
 
 /// Keeps the compiler from moving uses of accumulators over a wgmma_wait() above or below.
 template <int kCount>

@@ -17,34 +17,46 @@ inline constexpr int kBlock = kRowBytes / static_cast<int>(sizeof(T));
 
 /// What a block computes at a time, and its shared memory.
 ///
-/// Note [Transposed products]  wgmma reads 64 rows of its left factor and N of its right one from shared memory. With
-/// 64 columns it would read as many bytes of filters as of pixels, as fast as shared memory can and no faster: there
-/// the filters are the left factor, and all pixels of a consumer the right one.
-template <int pixels, int columns, int slabs, int filters>
+/// Note [Tiles]  A consumer computes 64 columns of kN pixels, with filters as the left factor of wgmma and pixels as
+/// the right one: per step, 64 + kN rows of shared memory are read for 64 * kN results, so that large kN leave it time
+/// to be written. The consumers of a block have different columns of the same pixels, or other pixels for the same
+/// columns. Several sizes exist because the tiles of an image rarely fill all multiprocessors, and to have a choice is
+/// to waste less of the last round.
+template <int n, int column_groups, int slab_pixels, int slabs, int filters>
 struct Tile {
-  static constexpr int kPixels = pixels, kColumns = columns;
-  static constexpr bool kIsTransposed = columns == 64;
-  static constexpr int kSlabs = slabs, kFilters = filters;   // stages of the rings
-  static constexpr int kSlabPixels = kPixels + kPixels / 4;  // at most: room for R - 1 more rows
+  static constexpr int kN = n, kColumnGroups = column_groups;
+  static constexpr int kPixelGroups = kConsumers / kColumnGroups;
+  static constexpr int kPixels = kN * kPixelGroups, kColumns = 64 * kColumnGroups;
+  static constexpr int kSlabs = slabs, kFilters = filters;  // stages of the rings
+  static constexpr int kSlabPixels = slab_pixels;           // at most: R - 1 more rows than the patch has
   static constexpr int kSlabBytes = kSlabPixels * kRowBytes, kFilterBytes = kColumns * kRowBytes;
-  static constexpr int kRows = kPixels / kConsumers;             // of a consumer, one per pixel
-  static constexpr int kParts = kIsTransposed ? 1 : kRows / 64;  // of one wgmma each
-  static constexpr int kN = kIsTransposed ? kRows : kColumns;    // of wgmma
-  static constexpr int kStagingBytes = kRows * kRowBytes;
+  static constexpr int kStagingBytes = kN * kRowBytes;  // of a consumer
   static constexpr int kAlignment = 1024;
   static constexpr int kSharedBytes =
       kAlignment + kSlabs * kSlabBytes + kFilters * kFilterBytes + kConsumers * kStagingBytes;
+  static_assert(kN % 16 == 0 && kColumnGroups * kPixelGroups == kConsumers && kSlabBytes % kAlignment == 0);
   static_assert(kSharedBytes + 1024 <= 227 << 10, "a multiprocessor's shared memory, barriers included");
 };
-using WideTile = Tile<256, 128, 3, 4>;
-using NarrowTile = Tile<256, 64, 3, 8>;
-using SmallTile = Tile<128, 128, 4, 6>;
+
+template <class... Tiles>
+struct TileList {
+  static constexpr int kCount = sizeof...(Tiles);
+
+  /// Calls visit.operator()<Tile>(index) for each.
+  template <class Visit>
+  static void for_each(Visit visit) {
+    int index = 0;
+    (visit.template operator()<Tiles>(index++), ...);
+  }
+};
+using Tiles = TileList<Tile<256, 2, 320, 2, 5>, Tile<224, 2, 288, 2, 6>, Tile<176, 2, 224, 3, 6>,
+                       Tile<128, 2, 192, 4, 6>, Tile<208, 1, 448, 2, 7>, Tile<160, 1, 384, 3, 5>>;
 
 /// The tensor maps of one product: kernel parameter.
 struct Maps {
   TensorMap source[kMaxSources];  // {C,W,H,N}, box {kBlock, width, height + R - 1, 1}
   TensorMap filter;               // {slabs * R * kBlock, blocks * kBlock}, box {kBlock, kColumns}
-  TensorMap range[kMaxRanges];    // {C,Q,P,N}, box {kBlock, width, height / kConsumers, 1}
+  TensorMap range[kMaxRanges];    // {C,Q,P,N}, box {kBlock, width, kN / width, 1}
   TensorMap mask[kMaxRanges];     // likewise
 };
 
