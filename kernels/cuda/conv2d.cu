@@ -75,6 +75,7 @@ void backward_data_wide(const Context& context, const Conv2dBackward<T>& o, cons
 template <class T>
 void execute(DeviceTarget, const Context& context, const Conv2d<T>& o) {
   gpu::require_channels_last(Conv2d<T>::kName, o.x, o.x2, o.y, o.y_wide, o.pooled, o.pool_code);
+  gpu::require_countable(Conv2d<T>::kName, o.x, o.x2, o.w);
   if (o.y_wide) return gpu::convolve(context, gpu::forward_of(o, o.y_wide));
   auto convolution = gpu::forward_of(o, o.y);
   convolution.pooled = o.pooled;
@@ -85,6 +86,7 @@ void execute(DeviceTarget, const Context& context, const Conv2d<T>& o) {
 template <class T>
 void execute(DeviceTarget, const Context& context, const Conv2dBackward<T>& o) {
   gpu::require_channels_last(Conv2dBackward<T>::kName, o.x, o.x2, o.y, o.dy, o.dy_wide, o.dx, o.dx2);
+  gpu::require_countable(Conv2dBackward<T>::kName, o.x, o.x2, o.w);
   View<const T> g = o.dy;
   View<const float> g_wide = o.dy_wide;
   std::optional<Scratch<float>> masked;

@@ -52,12 +52,14 @@ Convolution<T, T> backward_data_of(const ConvTranspose2dBackward<T>& o, const Vi
 template <class T>
 void execute(DeviceTarget, const Context& context, const ConvTranspose2d<T>& o) {
   gpu::require_channels_last(ConvTranspose2d<T>::kName, o.x, o.y);
+  gpu::require_countable(ConvTranspose2d<T>::kName, o.x, o.w);
   gpu::convolve(context, gpu::forward_of(o));
 }
 
 template <class T>
 void execute(DeviceTarget, const Context& context, const ConvTranspose2dBackward<T>& o) {
   gpu::require_channels_last(ConvTranspose2dBackward<T>::kName, o.x, o.y, o.dy, o.dx);
+  gpu::require_countable(ConvTranspose2dBackward<T>::kName, o.x, o.w);
   const View<const T> g = o.dy;
   if (o.y) gpu::mask_gradient<T, T>(context, o.y, g, o.dy);
   if (o.dw || o.db) {

@@ -9,6 +9,8 @@
 //   ConvTranspose2dBackward, dx      g      2,2   2       0        c
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/cuda/device.cuh"
 
 namespace unet::kernels::gpu {
@@ -18,6 +20,12 @@ namespace unet::kernels::gpu {
 struct FilterOrder {
   const float* w = nullptr;  // first factor: a flipped filter starts at its last tap
   int64_t period = 1, period_stride = 0, column_stride = 0, tap_stride = 0, channel_stride = 0;
+
+  /// Offset of the factors of column j.
+  UNET_HOST_DEVICE int64_t column(int j) const {
+    if (j < period) return j * column_stride;  // no division, as for all columns but those of ConvTranspose2d
+    return j / period * period_stride + j % period * column_stride;
+  }
 
   bool operator==(const FilterOrder&) const = default;
 };
@@ -47,10 +55,24 @@ struct Convolution {
   View<uint8_t> pool_code;              // [N,P/2,Q/2,columns], or empty
   FilterCache* cache = nullptr;         // keeps the packed filter
 
+  UNET_HOST_DEVICE float bias(int j) const {
+    if (b == nullptr || j >= columns) return 0;
+    return b[j < filter.period ? j : j % filter.period];
+  }
   UNET_HOST_DEVICE int64_t n() const { return range[0].out.n; }
   UNET_HOST_DEVICE int64_t height() const { return range[0].out.h; }  // P
   UNET_HOST_DEVICE int64_t width() const { return range[0].out.w; }   // Q
 };
+
+/// Throws ShapeError where sizes exceed 2^28: kernels count rows, columns and channels in int.
+template <class... Ts>
+void require_countable(const char* op, const View<Ts>&... views) {
+  const auto require = [&](const auto& v) {
+    if (std::max({v.n, v.h, v.w, v.c}) <= int64_t{1} << 28) return;
+    throw ShapeError(concat(op, ": expected sizes up to 2^28 on a device, got ", v.shape_text()));
+  };
+  (require(views), ...);
+}
 
 /// Computes it by the kernel that suits shape and device: the one place of that choice. Products of f32 are exact, or
 /// of factors rounded to tf32 where the context says so. With ConvolutionMode::direct an output depends on nothing but

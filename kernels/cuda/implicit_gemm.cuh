@@ -61,8 +61,7 @@ __global__ void __launch_bounds__(Product::kThreads, Product::kBlocks)
   };
 
   Product product;
-  product.start(
-      [&](int j) { return c.b != nullptr && column + j < c.columns ? c.b[(column + j) % c.filter.period] : 0.0F; });
+  product.start([&](int j) { return c.bias(column + j); });
   for (int slice = 0; slice < kStages - 1; ++slice) {
     if (slice < slices) fetch(slice);
     cp_async_commit();
@@ -82,11 +81,10 @@ __global__ void __launch_bounds__(Product::kThreads, Product::kBlocks)
 
   O* finished = reinterpret_cast<O*>(stages);
   product.for_each([&](int i, int j, const auto& sums) {
-    constexpr int kRun = Product::kRun;
-    Vector<O, kRun> results;
+    Vector<float, Product::kRun> results;
 #pragma unroll
-    for (int e = 0; e < kRun; ++e) results.values[e] = O(activate(sums.values[e], c.relu));
-    store_vector(finished + i * staged_pitch(kColumns) + j, results);
+    for (int e = 0; e < Product::kRun; ++e) results.values[e] = activate(sums.values[e], c.relu);
+    store_vector(finished + i * staged_pitch(kColumns) + j, rounded<O>(results));
   });
   __syncthreads();
   const auto store = [&]<int kLength>(std::integral_constant<int, kLength>) {

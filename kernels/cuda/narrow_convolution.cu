@@ -13,9 +13,7 @@ constexpr int kBlockRows = 4, kBlockWidth = 32, kBlockColumns = 64, kRun = 8;
 // A filter's factor as the products see it: rounded to T.
 template <class T>
 __device__ __forceinline__ float factor(const FilterOrder& order, int column, int tap, int channel) {
-  return static_cast<float>(
-      T(order.w[column / order.period * order.period_stride + column % order.period * order.column_stride +
-                tap * order.tap_stride + channel * order.channel_stride]));
+  return static_cast<float>(T(order.w[order.column(column) + tap * order.tap_stride + channel * order.channel_stride]));
 }
 
 // A block first brings the pixels that it reads and the filter of its columns into shared memory, as floats. For each
@@ -51,7 +49,7 @@ __global__ void __launch_bounds__(kThreads) few_channels(const View<const X> x, 
   float sums[kRun][kRun];  // [pixel][column]
 #pragma unroll
   for (int e = 0; e < kRun; ++e) {
-    const float bias = c.b != nullptr && column + j + e < c.columns ? c.b[(column + j + e) % c.filter.period] : 0.0F;
+    const float bias = c.bias(column + j + e);
 #pragma unroll
     for (int i = 0; i < kRun; ++i) sums[i][e] = bias;
   }
@@ -83,10 +81,10 @@ __global__ void __launch_bounds__(kThreads) few_channels(const View<const X> x, 
 #pragma unroll
     for (int i = 0; i < kRun; ++i) {
       if (q + left + i >= c.width()) break;
-      Vector<O, kLength> results;
+      Vector<float, kLength> results;
 #pragma unroll
-      for (int e = 0; e < kLength; ++e) results.values[e] = O(activate(sums[i][first + e], c.relu));
-      target.store(n, p + row, q + left + i, results);
+      for (int e = 0; e < kLength; ++e) results.values[e] = activate(sums[i][first + e], c.relu);
+      target.store(n, p + row, q + left + i, rounded<O>(results));
     }
   }
 }
@@ -100,7 +98,7 @@ constexpr int kPixels = 4, kBlockPixels = kPixels * kThreads / 8;
 //   traffic the input once, and kColumns results a pixel
 //   bound   memory: 64 channels of bf16 are 128 bytes for 128 multiplications
 template <int kColumns, bool kAligned, class T, class O>
-__global__ void __launch_bounds__(kThreads) few_columns(const Convolution<T, O> c) {
+__global__ void __launch_bounds__(kThreads, 4) few_columns(const Convolution<T, O> c) {
   constexpr int kLength = 16 / static_cast<int>(sizeof(T));
   const int channels = static_cast<int>(c.x.c);
   float* factors = dynamic_shared<float>();  // [channels][kColumns]
@@ -158,9 +156,8 @@ __global__ void __launch_bounds__(kThreads) few_columns(const Convolution<T, O> 
 #pragma unroll
     for (int j = 0; j < kColumns; ++j) {
       if (j >= c.columns) break;
-      const float bias = c.b != nullptr ? c.b[j] : 0.0F;
       const ColumnTarget<T, O> target(c, j);
-      target.store(n[i], p[i], q[i], Vector<O, 1>{O(activate(bias + sums[i][j], c.relu))});
+      target.store(n[i], p[i], q[i], Vector<O, 1>{O(activate(c.bias(j) + sums[i][j], c.relu))});
     }
   }
 }
