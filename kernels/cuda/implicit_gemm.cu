@@ -23,8 +23,7 @@ __global__ void __launch_bounds__(256)
   Vector<T, kChunk<T>> values;
   const int channel = at.chunk * kChunk<T>;
   const int channels = at.source > 1 || column >= columns ? 0 : depth.channels_of(at.source) - channel;
-  const float* from = order.w + column / order.period * order.period_stride +
-                      column % order.period * order.column_stride + at.tap * order.tap_stride +
+  const float* from = order.w + order.column(static_cast<int>(column)) + at.tap * order.tap_stride +
                       ((at.source == 0 ? 0 : depth.channels[0]) + channel) * order.channel_stride;
 #pragma unroll
   for (int e = 0; e < kChunk<T>; ++e) {
@@ -48,28 +47,27 @@ __global__ void __launch_bounds__(256)
   const int64_t index = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, pixel = index / across;
   if (pixel >= c.n() * c.height() * c.width()) return;
   const int j = static_cast<int>(index % across) * kLength;
-  float sums[kLength];
+  Vector<float, kLength> sums;
 #pragma unroll
-  for (int e = 0; e < kLength; ++e) sums[e] = c.b != nullptr ? c.b[(j + e) % c.filter.period] : 0.0F;
+  for (int e = 0; e < kLength; ++e) sums.values[e] = c.bias(j + e);
   partial += pixel * pitch + j;
   for (int split = 0; split < splits; ++split, partial += split_stride) {
     const auto values = load_vector<kLength>(partial);
 #pragma unroll
-    for (int e = 0; e < kLength; ++e) sums[e] += values.values[e];
+    for (int e = 0; e < kLength; ++e) sums.values[e] += values.values[e];
   }
-  Vector<O, kLength> results;
 #pragma unroll
-  for (int e = 0; e < kLength; ++e) results.values[e] = O(activate(sums[e], c.relu));
+  for (int e = 0; e < kLength; ++e) sums.values[e] = activate(sums.values[e], c.relu);
   const ColumnTarget<T, O> target(c, j);
   target.store(static_cast<int>(pixel / (c.height() * c.width())), static_cast<int>(pixel / c.width() % c.height()),
-               static_cast<int>(pixel % c.width()), results);
+               static_cast<int>(pixel % c.width()), rounded<O>(sums));
 }
 
 unsigned blocks_of(int64_t threads) { return static_cast<unsigned>(ceil_div(threads, 256)); }
 
-// How factors are multiplied: the product of a tile, and multiplications a clock of one multiprocessor of
-// capability 8.0 in units of a chunk-wide element of a slice (16 multiplications of bf16 a clock and lane pair are 32
-// of them).
+// How factors are multiplied: the product of a tile, and how many rows x columns of a slice a multiprocessor of
+// capability 8.0 does in a clock. (A slice has 32 multiplications of bf16 each, or 16 of f32; a clock has 1024 of bf16,
+// 512 of tf32 or 64 of f32.)
 struct Bf16 {
   using Element = bf16;
   template <int kRows, int kColumns>
@@ -184,9 +182,12 @@ void multiply(const Context& context, const Convolution<T, O>& c) {
   const int64_t column_tiles = ceil_div(c.columns, kTiles[plan.tile].columns);
   const int64_t padded_columns = column_tiles * kTiles[plan.tile].columns;
   const int64_t chunks = padded_columns * depth.slices() * kSliceChunks;
-  const PackedFilter packed(
-      context, c.cache, {.order = c.filter, .kind = 1 + Arithmetic::kTf32, .columns = padded_columns, .depth = chunks},
-      chunks * kChunkBytes);
+  const PackedFilter packed(context, c.cache,
+                            {.order = c.filter,
+                             .kind = static_cast<int>(sizeof(T)) + Arithmetic::kTf32,
+                             .columns = padded_columns,
+                             .depth = chunks},
+                            chunks * kChunkBytes);
   if (!packed.is_filled()) {
     launch(context, pack_filter<T, Arithmetic::kTf32>, {.grid = dim3(blocks_of(chunks)), .block = dim3(256)}, c.filter,
            depth, c.columns, padded_columns, packed.as<T>());
