@@ -139,7 +139,7 @@ Size inference_tile(const NetworkConfig& config, Size image, const InferenceOpti
   }
 }
 
-void predict(const Network& network, Size image, const ReadWindow& read, const InferenceOptions& options,
+Size predict(const Network& network, Size image, const ReadWindow& read, const InferenceOptions& options,
              const WriteBand& write, const TileProgress& progress) {
   const engine::NoGrad no_grad(*network.device());
   const TileRule rule(static_cast<int>(network.config().depth));
@@ -177,6 +177,7 @@ void predict(const Network& network, Size image, const ReadWindow& read, const I
     ++i;
     if (progress) progress(static_cast<int64_t>(i), static_cast<int64_t>(plan.tiles.size()));
   }
+  return size;
 }
 
 Image predict(const Network& network, const Image& image, const InferenceOptions& options) {

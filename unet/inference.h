@@ -43,8 +43,8 @@ Size inference_tile(const NetworkConfig& config, Size image, const InferenceOpti
 /// that covers the image (TileStride::phase).
 ///
 /// Where a tile does not fit into the device's memory it is halved and tried again, before anything is written; throws
-/// OutOfMemory if the smallest does not fit either.
-void predict(const Network& network, Size image, const ReadWindow& read, const InferenceOptions& options,
+/// OutOfMemory if the smallest does not fit either. Returns the tile that was taken in the end.
+Size predict(const Network& network, Size image, const ReadWindow& read, const InferenceOptions& options,
              const WriteBand& write, const TileProgress& progress = {});
 
 /// The same for an image at hand [H,W,C]: probabilities [H,W,classes].

@@ -311,7 +311,7 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
     const WriteBand write = [&](int64_t top, const Image& p) {
       for (const auto& sink : sinks) sink->band(page, top, p);
     };
-    predict(model.network, size, read, inference, write, [&](int64_t done, int64_t count) {
+    inference.tile = predict(model.network, size, read, inference, write, [&](int64_t done, int64_t count) {
       if (progress) progress(page * count + done, pages * count);
     });
     for (const auto& sink : sinks) sink->page_done(page);

@@ -4,72 +4,19 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 
 #include "tests/catch.h"
-#include "tests/temporary_folder.h"
+#include "tests/tools/workplace.h"
 #include "unet/image_reader.h"
-#include "unet/png_io.h"
 
 namespace unet {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Result {
-  int code = -1;
-  std::string out, error;
-};
-
-class Workplace {
- public:
-  /// Four pages of bright discs on dark ground, and their masks.
-  Workplace() {
-    fs::create_directory(folder_ / "images");
-    fs::create_directory(folder_ / "labels");
-    for (int page = 0; page < 4; ++page) {
-      Grid<uint8_t> image(64, 72), label(64, 72);
-      for (int64_t y = 0; y < 64; ++y) {
-        for (int64_t x = 0; x < 72; ++x) {
-          const int64_t dy = y % 24 - 12, dx = (x + 5 * page) % 24 - 12;
-          const bool inside = dy * dy + dx * dx < 64;
-          label.at(y, x) = inside ? 255 : 0;
-          image.at(y, x) = static_cast<uint8_t>((inside ? 170 : 60) + (y * 7 + x * 13) % 31);
-        }
-      }
-      const std::string name = "page" + std::to_string(page) + ".png";
-      test::write_text(folder_ / ("images/" + name), encode_png(image));
-      test::write_text(folder_ / ("labels/" + name), encode_png(label));
-    }
-  }
-
-  std::string path(const std::string& name) const { return folder_ / name; }
-  std::string read(const std::string& name) const { return test::read_text(folder_ / name); }
-
-  Result run(const std::string& program, const std::string& arguments) const {
-    const std::string command = "cd '" + folder_.path().string() + "' && timeout 60 " UNET_PROGRAMS "/" + program +
-                                " " + arguments + " >out.txt 2>error.txt";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), read("out.txt"), read("error.txt")};
-  }
-
-  /// unet_train on the pages, with a network that takes milliseconds a step.
-  Result train(const std::string& out, const std::string& more = "") const {
-    return run("unet_train", kTraining + out + " " + more);
-  }
-
-  static inline const std::string kTraining =
-      "--images images --labels labels --val-fraction 0.25 --preset tiny --threads 1 --set network.depth=1 "
-      "--set network.width=4 --set tile.input=48 --set run.validation_interval=10 --set run.checkpoint_interval=5 "
-      "--set run.steps=20 "
-      "--out ";
-
- private:
-  test::TemporaryFolder folder_;
-};
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+using test::contains;
+using Result = test::ProgramResult;
+using test::Workplace;
 
 }  // namespace
 
@@ -180,6 +127,7 @@ TEST_CASE("programs: errors have their exit code and name what is wrong") {
   refused("unet_train", data + "--set tile.input=100", 2, "tile.input");
   refused("unet_train", data + "--val-images images", 2, "--val-labels");
   refused("unet_train", data + "--config missing.toml", 4, "missing.toml");
+  refused("unet_train", data + "--device cpu --precision tf32", 2, "tf32");
   refused("unet_train", "--images nowhere --labels labels --out run", 4, "nowhere");
   fs::remove(place.path("labels/page3.png"));
   refused("unet_train", data, 3, "page3.png");
@@ -193,6 +141,7 @@ TEST_CASE("programs: errors have their exit code and name what is wrong") {
   refused("unet_infer", infer + "--model model.safetensors --write colours", 2, "colours");
   refused("unet_infer", infer + "--model model.safetensors --tile some", 2, "--tile");
   refused("unet_infer", infer + "--model model.safetensors --max-memory much", 2, "much");
+  refused("unet_infer", infer + "--model model.safetensors --device cuda:99", 2, "device: ");
   refused("unet_infer", infer + "--model model.safetensors --threshold 2", 2, "--threshold");
   refused("unet_infer", "--input nowhere --output results --model model.safetensors", 4, "nowhere");
 
