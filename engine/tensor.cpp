@@ -37,7 +37,10 @@ class Storage {
  public:
   Storage(std::shared_ptr<Device> device, size_t bytes)
       : device_(std::move(device)), data_(device_->arena().allocate(bytes)) {}
-  ~Storage() { device_->arena().release(data_); }
+  ~Storage() {
+    filter_cache.reset();  // lies in the arena too, on a device
+    device_->arena().release(data_);
+  }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
   const std::shared_ptr<Device>& device() const { return device_; }
