@@ -4,6 +4,7 @@
 #include <bit>
 #include <map>
 #include <numeric>
+#include <utility>
 
 namespace unet::kernels::emulated {
 
@@ -72,6 +73,7 @@ void Multiprocessor::execute(const Grid& grid, const Schedule& chosen, const Dev
       run_block(chosen.order == Order::descending ? count - 1 - i : (first + i * step) % count);
     }
     active = nullptr;
+    if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
   }
   checker.end_launch();
 }
@@ -223,7 +225,12 @@ void Multiprocessor::wait(const char* in, Site site) {
   if (next != &t) {
     if (next->phase == Thread::Phase::unstarted) {
       starting_thread_ = next;
-      starting_stack_ = &take_stack();
+      try {
+        starting_stack_ = &take_stack();
+      } catch (...) {  // goes on in execute(): a fiber has no caller
+        error_ = std::current_exception();
+      }
+      if (error_ != nullptr) give_up();
       t.fiber.start(*starting_stack_, run_threads);
     } else {
       t.fiber.resume(next->fiber);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -168,6 +169,7 @@ class Multiprocessor {
   Stack* starting_stack_ = nullptr;
   Thread* starting_thread_ = nullptr;
   bool abandoned_ = false;
+  std::exception_ptr error_;  // of the emulator itself, for which it was abandoned
 };
 
 /// The multiprocessor that runs on this thread of the operating system; null outside of kernels.

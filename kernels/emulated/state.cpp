@@ -19,14 +19,8 @@ constexpr int kPoison = 0xff;  // every byte of memory that is handed out: NaN a
 
 struct State::Memory {
   Checker checker;
+  size_t total_bytes = size_t{4} << 30;
   size_t committed_bytes = 0;
-  const size_t* limit_bytes = nullptr;
-};
-
-class State::Executor {
- public:
-  explicit Executor(Checker& checker) : multiprocessor(checker) {}
-  Multiprocessor multiprocessor;
 };
 
 /// Address space with inaccessible pages before and behind it.
@@ -52,7 +46,7 @@ class State::DeviceAddressSpace final : public AddressSpace {
   size_t granularity() const override { return kGranularity; }
 
   bool commit(size_t from, size_t to) noexcept override {
-    if (to > size_ || memory_->committed_bytes + (to - from) > *memory_->limit_bytes) return false;
+    if (to > size_ || memory_->committed_bytes + (to - from) > memory_->total_bytes) return false;
     if (mprotect(base() + from, to - from, PROT_READ | PROT_WRITE) != 0) return false;
     count(static_cast<ptrdiff_t>(to - from));
     return true;
@@ -85,12 +79,12 @@ class State::Graph final : public CapturedGraph {
   std::vector<std::function<void()>> work;
 };
 
-State::State() : memory_(std::make_shared<Memory>()), executor_(std::make_unique<Executor>(memory_->checker)) {
+State::State()
+    : memory_(std::make_shared<Memory>()), multiprocessor_(std::make_unique<Multiprocessor>(memory_->checker)) {
   device_.name = "emulated GPU";
   device_.multiprocessors = 4;
-  device_.total_bytes = size_t{4} << 30;
+  device_.total_bytes = memory_->total_bytes;
   set_capability(80);
-  memory_->limit_bytes = &device_.total_bytes;
   own_memory_ = reserve(kGranularity);
   own_memory_->commit(0, kGranularity);
   own_memory_->on_allocate(own_memory_->base(), sizeof(*bad_pixel_));
@@ -104,6 +98,8 @@ void State::set_capability(int capability) {
   device_.capability = capability;
   device_.shared_bytes_per_block = size_t{capability >= 90 ? 227U : 163U} << 10;
 }
+
+void State::set_memory(size_t bytes) { device_.total_bytes = memory_->total_bytes = bytes; }
 
 std::unique_ptr<AddressSpace> State::reserve(size_t bytes) {
   return std::make_unique<DeviceAddressSpace>(memory_, bytes);
@@ -126,9 +122,9 @@ void State::perform(std::function<void()> work) {
 void State::launch(const Launch& launch) {
   perform([this, launch] {
     ++launches_;
-    executor_->multiprocessor.execute({launch.grid, launch.block, launch.shared_bytes, launch.site, launch.call,
-                                       launch.arguments.get(), launch.argument_bytes},
-                                      schedule_, device_);
+    multiprocessor_->execute({launch.grid, launch.block, launch.shared_bytes, launch.site, launch.call,
+                              launch.arguments.get(), launch.argument_bytes},
+                             schedule_, device_);
   });
 }
 

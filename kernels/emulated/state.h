@@ -11,6 +11,8 @@
 
 namespace unet::kernels::emulated {
 
+class Multiprocessor;
+
 /// A kernel with its arguments, kept for as long as it may be executed.
 struct Launch {
   dim3 grid, block;
@@ -33,7 +35,7 @@ class State final : public TargetState {
   void set_capability(int capability);
   void set_multiprocessors(int count) { device_.multiprocessors = count; }
   /// The most device memory that can be committed.
-  void set_memory(size_t bytes) { device_.total_bytes = bytes; }
+  void set_memory(size_t bytes);
   int64_t launches() const { return launches_; }
 
   // --- For launchers
@@ -59,14 +61,13 @@ class State final : public TargetState {
   struct Memory;  // shared with the address spaces, which may outlive the state
   class DeviceAddressSpace;
   class Graph;
-  class Executor;
 
   void perform(std::function<void()> work);  // now, or whenever the graph being captured is replayed
 
   DeviceInfo device_;
   Schedule schedule_;
   std::shared_ptr<Memory> memory_;
-  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Multiprocessor> multiprocessor_;
   std::unique_ptr<AddressSpace> own_memory_;
   unsigned long long* bad_pixel_ = nullptr;
   std::unique_ptr<Graph> capture_;
