@@ -1,5 +1,5 @@
 # The operations. A stem here is <stem>.h and <stem>.cpp (contract and its checks), reference/<stem>.cpp,
-# cpu/<stem>.cpp, and tests/kernels/<stem>_test.cpp; a missing file fails the configuration.
+# cpu/<stem>.cpp, cuda/<stem>.cu, and tests/kernels/<stem>_test.cpp; a missing file fails the configuration.
 set(UNET_OPERATIONS
     adam
     add

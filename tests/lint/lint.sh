@@ -44,7 +44,7 @@ layers() {
       kernels/target.cpp) allowed='^kernels/([^/]+|[^/]+/(target|state)\.h)$' ;;  # makes the state of every target
       kernels/*) allowed='^kernels/[^/]+$' ;;
       engine/*) allowed='^(engine|kernels)/[^/]+$' ;;
-      unet/*) allowed='^((unet|engine)/[^/]+|kernels/(error|types|philox)\.h)$' ;;
+      unet/*) allowed='^((unet|engine)/[^/]+|kernels/(error|types|philox|mirror)\.h)$' ;;
       tools/*) allowed='^((tools|unet|engine)/[^/]+|kernels/error\.h)$' ;;
       *) continue ;;
     esac
@@ -91,7 +91,7 @@ operations() {
   local stem file count=0
   for stem in $(sed -n '/set(UNET_OPERATIONS/,/)/p' kernels/ops.cmake | sed 's/set(UNET_OPERATIONS//; s/[()]//g'); do
     count=$((count + 1))
-    for file in kernels/{,reference/,cpu/}"$stem".cpp kernels/"$stem".h tests/kernels/"$stem"_test.cpp; do
+    for file in kernels/{,reference/,cpu/}"$stem".cpp kernels/cuda/"$stem".cu kernels/"$stem".h tests/kernels/"$stem"_test.cpp; do
       [[ -s $file ]] || echo "$file:1: operation $stem of kernels/ops.cmake has no such file"
     done
   done
