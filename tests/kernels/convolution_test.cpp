@@ -186,7 +186,7 @@ TEST_CASE("convolution: few channels and few columns, with a gradient that is wi
 TEST_CASE("convolution: sums in parts agree, and are taken in fast mode alone") {
   const Case c{.n = 2, .h = 5, .w = 4, .c1 = 160, .c2 = 96, .k = 48};
   for (const Case& d :
-       {c, Case{.h = 3, .w = 3, .c1 = 512, .k = 36}, Case{.h = 3, .w = 5, .c1 = 64, .k = 264, .transposed = true}}) {
+       {c, Case{.h = 3, .w = 3, .c1 = 512, .k = 35}, Case{.h = 3, .w = 5, .c1 = 64, .k = 264, .transposed = true}}) {
     require_exact<bf16>(d, {.relu = true, .multiprocessors = 132, .schedule = 3});
     require_exact<float>(d, {.wide = !d.transposed, .multiprocessors = 132});
     require_exact<float>(d, {.tf32 = true, .relu = true, .multiprocessors = 132});
