@@ -54,6 +54,7 @@ __global__ void __launch_bounds__(kUpdateThreads)
 template <class Rule, class Parameters, class TensorOf>
 void update(const Context& context, const Rule& rule, const Parameters& parameters, TensorOf tensor_of) {
   TensorTable<typename Rule::Tensor> table;
+  static_assert(sizeof table + sizeof rule <= 4096, "more kernel parameters than devices before CUDA 12.1 take");
   table.first_chunk[0] = 0;
   const auto launch_table = [&] {
     const int64_t chunks = table.first_chunk[table.count], most = int64_t{32} * device_info(context).multiprocessors;

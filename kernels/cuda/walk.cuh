@@ -13,8 +13,8 @@ class Divisor {
   explicit Divisor(int64_t value)
       : value_(static_cast<uint64_t>(value)), reciprocal_(~uint64_t{0} / static_cast<uint64_t>(value)) {}
 
-  /// dividend = quotient * value + rest. The estimate from the rounded reciprocal is too small by one at most: it lacks
-  /// less than dividend / 2^64 + 1.
+  /// dividend = quotient * value + rest; returns the quotient. As reciprocal >= 2^64 / value - 1, the estimate
+  /// dividend * reciprocal / 2^64 is above dividend / value - 1: the quotient or one less.
   UNET_HOST_DEVICE int64_t divide(int64_t dividend, int64_t& rest) const {
     const auto n = static_cast<uint64_t>(dividend);
     auto quotient = static_cast<uint64_t>(static_cast<unsigned __int128>(n) * reciprocal_ >> 64);
