@@ -33,7 +33,7 @@ command -v ccache >/dev/null && launcher=(ccache)  # keeps ptxas's report too
 measure() {
   local source=$1 architecture=$2 report
   report=$scratch/${source//\//_}.$architecture
-  "${launcher[@]}" "$nvcc" -std=c++20 --expt-relaxed-constexpr -O3 -lineinfo -I. \
+  "${launcher[@]}" "$nvcc" -std=c++20 --expt-relaxed-constexpr -O3 -I. \
     -gencode "arch=compute_${architecture#sm_},code=$architecture" -Xptxas -v -c "$source" -o "$report.o" \
     2>"$report" || { cat "$report" >&2; return 1; }
   awk -v architecture="$architecture" '
@@ -65,15 +65,28 @@ markdown() {
 }
 
 version="CUDA $("$nvcc" --version | sed -n 's/.*release \([0-9.]*\), V\([0-9.]*\)/\2/p')"
+# Compiles for both, as many at a time as there are cores; the lines come together afterwards.
+running=0
+for source in "${sources[@]}"; do
+  for architecture in sm_80 sm_90a; do
+    [[ $source == */sm90/* && $architecture == sm_80 ]] && continue  # an empty body there
+    if ((running >= $(nproc))); then
+      wait -n
+    else
+      running=$((running + 1))
+    fi
+    measure "$source" "$architecture" >"$scratch/${source//\//_}.$architecture.lines" &
+  done
+done
+while ((running > 0)); do
+  wait -n
+  running=$((running - 1))
+done
+
 spills=0
 for source in "${sources[@]}"; do
   lines=$scratch/${source//\//_}.lines
-  : >"$lines"
-  for architecture in sm_80 sm_90a; do
-    [[ $source == */sm90/* && $architecture == sm_80 ]] && continue  # an empty body there
-    measure "$source" "$architecture" >>"$lines"
-  done
-  sort -o "$lines" "$lines"
+  sort "$scratch/${source//\//_}".sm_*.lines >"$lines"
   while IFS=$'\t' read -r name architecture registers _ stack spilled; do
     ((spilled == 0)) || { echo "$source: $name: $architecture: spills $spilled bytes with $registers registers and $stack bytes of stack"; spills=1; }
   done <"$lines"
@@ -81,6 +94,9 @@ done
 
 if $write; then
   markdown >"$table"
+elif (($# == 0)) && [[ ! -e $table ]]; then
+  echo "docs/kernel-resources.md is missing: run $0 --write"
+  exit 1
 elif (($# == 0)) && grep -qF "with $version." "$table" 2>/dev/null; then
   markdown | diff "$table" - >"$scratch/difference" || {
     echo "docs/kernel-resources.md differs; look at the change, then run $0 --write:"
