@@ -14,7 +14,9 @@ tools/install_dependencies.sh
 command -v ninja >/dev/null && export CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
 
 say "2/6  Build"
-cmake --preset cpu
+cuda=OFF  # with a GPU and a compiler for it, the programs use it
+command -v nvcc >/dev/null && nvidia-smi -L >/dev/null 2>&1 && cuda=ON
+cmake --preset cpu -DUNET_CUDA=$cuda
 cmake --build --preset cpu --parallel "$(nproc)"
 bin=build/tools
 
