@@ -52,7 +52,6 @@ Shape<T> shape_of(const Convolution<T, T>& c, const std::vector<Source<T>>& sour
                  .sources = static_cast<int>(sources.size()),
                  .ranges = c.ranges,
                  .relu = c.relu,
-                 .is_masked = static_cast<bool>(c.range[0].x),
                  .is_stored = static_cast<bool>(c.range[0].out),
                  .pooled = c.pooled,
                  .pool_code = c.pool_code};
@@ -65,6 +64,7 @@ Shape<T> shape_of(const Convolution<T, T>& c, const std::vector<Source<T>>& sour
     shape.channels[i] = static_cast<int>(c.range[i].out.c);
     blocks += static_cast<int>(ceil_div(shape.channels[i], kBlock<T>));
     shape.block_end[i] = blocks;
+    shape.is_masked[i] = static_cast<bool>(c.range[i].x);
     shape.bias[i] = c.b == nullptr ? nullptr : c.b + c.range[i].begin % c.filter.period;
   }
   return shape;
@@ -102,9 +102,8 @@ __global__ void __launch_bounds__(256)
     const int c = along_channels ? i % kSide : i / kSide;
     float factor = 0;
     if (first_column + row < shape.channels[range.index] && first_channel + c < filter.channels[source.index]) {
-      const int64_t j = filter.begin[range.index] + first_column + row;
-      factor = from[j / order.period * order.period_stride + j % order.period * order.column_stride +
-                    (first_channel + c) * order.channel_stride];
+      const int j = filter.begin[range.index] + first_column + row;
+      factor = from[order.column(j) + (first_channel + c) * order.channel_stride];
     }
     rows[row][c] = factor;
   }
@@ -212,7 +211,7 @@ void multiply(const Context& context, const Convolution<T, T>& c, const std::vec
       return image_map(view, shape.width, Tile::kN / shape.width, /*tf32=*/false);
     };
     if (shape.is_stored) maps.range[i] = map(c.range[i].out);
-    if (shape.is_masked) maps.mask[i] = map(c.range[i].x);
+    if (shape.is_masked[i]) maps.mask[i] = map(c.range[i].x);
   }
   const uint64_t depth = static_cast<uint64_t>(shape.slabs()) * shape.taps_h * kBlock<T>;
   maps.filter = make_tensor_map({.base = packed,
@@ -235,9 +234,7 @@ bool has_form(const Context& context, const Convolution<T, T>& c) {
   if (!fits_tma(c.x) || (c.x2 && !fits_tma(c.x2))) return false;
   for (int i = 0; i < c.ranges; ++i) {
     const ColumnRange<T, T>& range = c.range[i];
-    const bool same_work = static_cast<bool>(range.out) == static_cast<bool>(c.range[0].out) &&
-                           static_cast<bool>(range.x) == static_cast<bool>(c.range[0].x);
-    if (!same_work || !fits_tma(range.out) || (range.x && !fits_tma(range.x))) return false;
+    if (!fits_tma(range.out) || (range.x && !fits_tma(range.x)) || (!range.out && !c.pooled)) return false;
     if (range.begin % c.filter.period + range.out.c > c.filter.period) return false;
   }
   if (c.pooled && (c.ranges != 1 || !fits_tma(c.pooled))) return false;
@@ -287,7 +284,8 @@ void convolve(const Context& context, const Convolution<T, T>& c, const Plan& pl
   const int64_t columns = int64_t{shape.blocks()} * kBlock<T>, depth = int64_t{steps} * kBlock<T>;
   // Layouts of one filter differ where the first source and range end.
   const int kind = filter.channels[0] << 16 | shape.channels[0];
-  const PackedFilter packed(context, c.cache, {c.filter, kind, columns, depth}, columns * depth * int64_t{sizeof(T)});
+  const int64_t row_bytes = depth * int64_t{sizeof(T)};
+  const PackedFilter packed(context, c.cache, {c.filter, kind, columns, row_bytes}, columns * row_bytes);
   if (!packed.is_filled()) {
     launch(context, pack<T>, {.grid = dim3(steps, shape.blocks()), .block = dim3(256)}, filter, shape,
            packed.template as<T>());

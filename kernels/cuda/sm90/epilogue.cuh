@@ -40,7 +40,7 @@ class Epilogue {
 
   /// Before the sums are finished: starts loading the mask.
   __device__ __forceinline__ void begin(const Unit& unit) {
-    if (shape_.is_masked && shape_.splits == 1) prepare(unit, 0);
+    if (shape_.splits == 1 && has_mask(first_block(unit))) prepare(unit, 0);
   }
 
   __device__ __forceinline__ void finish(const Unit& unit, const Sums& sums) {
@@ -54,8 +54,8 @@ class Epilogue {
       if (block >= shape_.blocks()) continue;
       const Place range(shape_.block_end, block);
       const int channel = (block - range.first) * kBlock<T>;
-      if (chunk > 0 || !shape_.is_masked) prepare(unit, chunk);
-      if (shape_.is_masked) {
+      if (chunk > 0 || !has_mask(block)) prepare(unit, chunk);
+      if (has_mask(block)) {
         mbarrier_wait(mask_filled_, mask_parity_);
         mask_parity_ ^= 1;
       } else {
@@ -87,6 +87,9 @@ class Epilogue {
   __device__ __forceinline__ int first_block(const Unit& unit) const {
     return (unit.column_tile * Tile::kColumnGroups + consumer_ % Tile::kColumnGroups) * kChunks;
   }
+  __device__ __forceinline__ bool has_mask(int block) const {
+    return block < shape_.blocks() && shape_.is_masked[Place(shape_.block_end, block).index];
+  }
   /// sums[4*j + 2*half + i] belongs to the consumer's column column(half) and pixel 8*j + pixel() + i.
   __device__ __forceinline__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
   __device__ __forceinline__ static int warp() { return static_cast<int>(threadIdx.x) % 128 / 32; }
@@ -99,7 +102,7 @@ class Epilogue {
     if (!is_leader_) return;
     tma_store_wait_read<0>();
     const int block = first_block(unit) + chunk;
-    if (!shape_.is_masked || block >= shape_.blocks()) return;
+    if (!has_mask(block)) return;
     const Place range(shape_.block_end, block);
     mbarrier_arrive_expect(mask_filled_, Tile::kStagingBytes);
     tma_load_4d(staging_, &maps_.mask[range.index], mask_filled_, (block - range.first) * kBlock<T>, unit.q,
@@ -125,13 +128,13 @@ class Epilogue {
 #pragma unroll
       for (int j = 0; j < Tile::kN / 8; j += 2) {
         uint32_t mask[4], results[4];
-        if (shape_.is_masked) ldmatrix_x4_trans(mask, row + j * 8 * kRowBytes);
+        if (shape_.is_masked[range]) ldmatrix_x4_trans(mask, row + j * 8 * kRowBytes);
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
           const int half = k % 2, i = 4 * (j + k / 2) + 2 * half;
           float low = activate(sums[i] + bias[half], shape_.relu);
           float high = activate(sums[i + 1] + bias[half], shape_.relu);
-          if (shape_.is_masked) {
+          if (shape_.is_masked[range]) {
             const auto pair = std::bit_cast<Vector<T, 2>>(mask[k]);
             low = masked(low, pair.values[0]), high = masked(high, pair.values[1]);
           }
@@ -148,7 +151,7 @@ class Epilogue {
         for (int j = 0; j < Tile::kN / 8; ++j) {
           T* to = reinterpret_cast<T*>(row + j * 8 * kRowBytes);
           const float result = activate(sums[4 * j + k] + bias[half], shape_.relu);
-          *to = shape_.is_masked ? masked(result, *to) : result;
+          *to = shape_.is_masked[range] ? masked(result, *to) : result;
         }
       }
     }

@@ -75,8 +75,8 @@ struct Shape {
   int block_end[kMaxRanges];      // blocks of columns of the ranges up to this one
   int channels[kMaxRanges];       // of the ranges, and the bias of their first one
   const float* bias[kMaxRanges];  // or null
+  bool is_masked[kMaxRanges];     // results of the range are multiplied by [mask > 0]
   bool relu;
-  bool is_masked;           // results are multiplied by [mask > 0]
   bool is_stored;           // to the ranges; else only pooled
   View<T> pooled;           // [N,P/2,Q/2,columns] of the only range, or empty
   View<uint8_t> pool_code;  // likewise
