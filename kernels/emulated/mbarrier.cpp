@@ -52,7 +52,7 @@ void Mbarriers::end_phase_if_complete(Multiprocessor& sm, uint64_t* barrier, Obj
   word.parity ^= 1;
   word.pending = word.arrivals;
   store(barrier, word);
-  for (const unsigned linear : object.waiting) sm.wake(linear);
+  for (const Thread* thread : object.waiting) sm.wake(thread->linear);
   object.waiting.clear();
 }
 
@@ -80,7 +80,7 @@ void Mbarriers::wait(Multiprocessor& sm, uint64_t* barrier, unsigned parity, Sit
   require_usable(sm, barrier, false, "mbarrier wait", site);
   if (parity > 1) sm.abandon(Defect::bad_operand, site, concat("mbarrier wait: expected parity 0 or 1, got ", parity));
   while (load(barrier).parity == parity) {
-    objects_[barrier].waiting.push_back(sm.running().linear);
+    objects_[barrier].waiting.push_back(&sm.running());
     sm.running().mbarrier = barrier;
     sm.wait("an mbarrier", site);
     sm.running().mbarrier = nullptr;

@@ -11,6 +11,7 @@
 namespace unet::kernels::emulated {
 
 class Multiprocessor;
+struct Thread;
 
 /// The mbarriers of a block. Their counts are kept in their 8 bytes of shared memory, so that whatever overwrites them
 /// is felt; here is what the emulator knows besides.
@@ -31,7 +32,7 @@ class Mbarriers {
  private:
   struct Object {
     uint64_t phases = 0;  // ended so far
-    std::vector<unsigned> waiting;
+    std::vector<Thread*> waiting;
     Clock arrived;      // what those who arrived in this phase had done
     Clock released[2];  // the same for the phases that ended last, by parity
   };

@@ -28,6 +28,10 @@ std::string name_of(const Thread& thread) {
   return concat("thread (", thread.index.x, ",", thread.index.y, ",", thread.index.z, ")");
 }
 
+Multiprocessor::Multiprocessor(Checker& c) : checker(c) {
+  for (Barrier& b : barriers_) b.arrived.reserve(kMaxThreads);
+}
+
 // --- Grids and blocks
 
 bool Multiprocessor::check_shape(const Grid& g, const DeviceInfo& device) {

@@ -1,5 +1,9 @@
 // The emulated multiprocessor: runs the blocks of a grid one after another, each thread a fiber that waits where a CUDA
 // thread waits. Part of the emulator; kernels see runtime.h and models.h.
+//
+// Kernel sources and the emulator may instantiate the same function of the standard library, of which the linker keeps
+// one: the instrumented one, perhaps, whose accesses look like a kernel's. So what grows while a kernel runs holds
+// types of the emulator's own, or has been reserved.
 #pragma once
 
 #include <array>
@@ -94,7 +98,7 @@ class Random {
 
 class Multiprocessor {
  public:
-  explicit Multiprocessor(Checker& c) : checker(c) {
+  explicit Multiprocessor(Checker& c);
     checker.on_wild_access([this] { give_up(); });
   }
   Multiprocessor(const Multiprocessor&) = delete;

@@ -131,7 +131,7 @@ void Warpgroup::issue(Multiprocessor& sm, Wgmma wgmma, float* sums) {
       if (ready.issued == kWarpgroupSize) perform(sm, ready);
     }
   }
-  for (const unsigned linear : waiting_) sm.wake(linear);
+  for (const Thread* thread : waiting_) sm.wake(thread->linear);
   waiting_.clear();
 }
 
@@ -170,7 +170,7 @@ void Warpgroup::perform(Multiprocessor& sm, Wgmma& w) {
 
 void Warpgroup::commit(Multiprocessor& sm) {
   Issuer& issuer = issuers_[sm.running().linear % kWarpgroupSize];
-  issuer.groups.push_back(issuer.issued);
+  issuer.groups.push_back({issuer.issued});
 }
 
 void Warpgroup::wait(Multiprocessor& sm, int pending, Site site) {
@@ -178,11 +178,11 @@ void Warpgroup::wait(Multiprocessor& sm, int pending, Site site) {
   Issuer& issuer = issuers_[within];
   const auto groups = static_cast<int>(issuer.groups.size()) - pending;
   if (groups <= 0) return;
-  const uint64_t end = issuer.groups[static_cast<size_t>(groups) - 1];
+  const uint64_t end = issuer.groups[static_cast<size_t>(groups) - 1].end;
   issuer.groups.erase(issuer.groups.begin(), issuer.groups.begin() + groups);
   for (; issuer.finished < end; ++issuer.finished) {
     while (queue_[issuer.finished - first_].issued < kWarpgroupSize) {
-      waiting_.push_back(sm.running().linear);
+      waiting_.push_back(&sm.running());
       sm.wait("a wgmma that other threads of the warpgroup have not issued", site);
     }
     Wgmma& w = queue_[issuer.finished - first_];

@@ -11,6 +11,7 @@
 namespace unet::kernels::emulated {
 
 class Multiprocessor;
+struct Thread;
 
 constexpr unsigned kWarpgroupSize = 128;
 
@@ -43,9 +44,12 @@ class Warpgroup {
   Site registers_site;
 
  private:
+  struct Group {
+    uint64_t end;  // number of the instruction behind it
+  };
   struct Issuer {
     uint64_t issued = 0, finished = 0;  // instructions of this thread
-    std::vector<uint64_t> groups;       // `issued` at each commit whose instructions are not waited for
+    std::vector<Group> groups;          // committed and not waited for
   };
   void perform(Multiprocessor& sm, Wgmma& wgmma);
   void check_operands(Multiprocessor& sm, const Wgmma& wgmma);
@@ -53,7 +57,7 @@ class Warpgroup {
   std::deque<Wgmma> queue_;
   uint64_t first_ = 0;  // number of queue_[0]
   std::array<Issuer, kWarpgroupSize> issuers_;
-  std::vector<unsigned> waiting_;
+  std::vector<Thread*> waiting_;
 };
 
 }  // namespace unet::kernels::emulated
