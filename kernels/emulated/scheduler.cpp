@@ -30,6 +30,7 @@ std::string name_of(const Thread& thread) {
 
 Multiprocessor::Multiprocessor(Checker& c) : checker(c) {
   for (Barrier& b : barriers_) b.arrived.reserve(kMaxThreads);
+  checker.on_wild_access([this] { give_up(); });
 }
 
 // --- Grids and blocks
