@@ -2,6 +2,8 @@
 #include <array>
 #include <utility>
 
+#include "kernels/conv2d.h"
+#include "kernels/conv_transpose2d.h"
 #include "kernels/cuda/sm90/convolution.cuh"
 #include "kernels/emulated/state.h"
 #include "tests/kernels/support.h"
@@ -358,6 +360,57 @@ TEST_CASE("conv2d of capability 9.0: sums do not depend on schedule and tile, no
   sm90::Plan plan;
   REQUIRE(sm90::choose(device.context, c, plan));
   require_same(plan);
+}
+
+/// What both convolutions give on a target: results, maxima and codes, gradients of the sources.
+template <class T>
+std::vector<Values> results_of(Context& context, const std::function<Values(Extent)>& draw) {
+  const Extent x_extent{1, 12, 11, 64}, x2_extent{1, 12, 11, 72}, y_extent{1, 10, 9, 80}, pooled_extent{1, 5, 4, 80};
+  const Extent filter{80, 3, 3, 136}, up_extent{1, 20, 18, 64}, up_filter{64, 2, 2, 80};
+  const Buffer<T> x(Storage::nhwc, x_extent, draw(x_extent)), x2(Storage::nhwc_crop, x2_extent, draw(x2_extent));
+  const Buffer<float> w(Storage::nhwc, filter, draw(filter)), b(Storage::nhwc, {1, 1, 1, 80}, draw({1, 1, 1, 80}));
+  const Buffer<T> y(Storage::nhwc, y_extent), pooled(Storage::nhwc, pooled_extent);
+  const Buffer<uint8_t> code(Storage::nhwc, pooled_extent);
+  run(context, Conv2d<T>{.x = x, .x2 = x2, .w = w, .b = b, .y = y, .relu = true, .pooled = pooled, .pool_code = code});
+  const Buffer<T> dy(Storage::nhwc, y_extent, draw(y_extent)), dx(Storage::nhwc, x_extent);
+  const Buffer<T> dx2(Storage::nhwc_crop, x2_extent);
+  run(context, Conv2dBackward<T>{
+                   .x = x, .x2 = x2, .w = w, .y = y, .dy = dy, .dx = dx, .dx2 = dx2, .relu_x = false, .relu_x2 = true});
+  const Buffer<T> up_x(Storage::nhwc, y_extent, draw(y_extent)), up_y(Storage::nhwc, up_extent);
+  const Buffer<float> up_w(Storage::nhwc, up_filter, draw(up_filter));
+  run(context, ConvTranspose2d<T>{.x = up_x, .w = up_w, .y = up_y});
+  const Buffer<T> up_dy(Storage::nhwc, up_extent, draw(up_extent)), up_dx(Storage::nhwc, y_extent);
+  run(context, ConvTranspose2dBackward<T>{.x = up_x, .w = up_w, .dy = up_dy, .dx = up_dx});
+  context.state->synchronize();
+  return {y.values(), pooled.values(), code.values(), dx.values(), dx2.values(), up_y.values(), up_dx.values()};
+}
+
+TEST_CASE("conv2d of capability 9.0: the operations use it") {
+  uint32_t seed = 0;
+  const auto draw_integers = [&](Extent extent) { return integers(extent, ++seed, -2, 2); };
+  const auto draw_numbers = [&](Extent extent) { return kernels::test::randoms<float>(extent, ++seed, -1, 1); };
+  kernels::test::Runner reference(Target::reference);
+  const std::vector<Values> expected = results_of<bf16>(reference.context, draw_integers);
+  Device device;
+  seed = 0;
+  const std::vector<Values> results = results_of<bf16>(device.context, draw_integers);
+  for (size_t i = 0; i < results.size(); ++i) {
+    CAPTURE(i);
+    kernels::test::require_equal(results[i], expected[i]);
+  }
+
+  // Other kernels add in another order: had they run, every bit would be the same.
+  device.context.tf32 = true;
+  seed = 0;
+  const std::vector<Values> numbers = results_of<float>(device.context, draw_numbers);
+  Device::state().set_capability(80);
+  seed = 0;
+  const std::vector<Values> others = results_of<float>(device.context, draw_numbers);
+  for (const size_t i : {0, 3, 4, 5, 6}) {
+    CAPTURE(i);
+    CHECK(numbers[i] != others[i]);
+    kernels::test::require_close(numbers[i], others[i], 1e-2, 1);
+  }
 }
 
 TEST_CASE("conv2d of capability 9.0: other devices and operands that TMA cannot read are left to other kernels") {
