@@ -24,6 +24,7 @@ void take_maximum(uint32_t* into, const uint32_t* from, size_t count) {
 Checker::Checker() : threads_(kThreads), known_(kThreads * kClockEntries) { shared_.grow(kWindowBytes); }
 
 Checker::~Checker() {
+  if (t_running_checker == this) t_running_checker = nullptr;
   shared_.unmap();
   for (const auto& region : regions_) region->unmap();
 }

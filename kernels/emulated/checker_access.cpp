@@ -129,7 +129,7 @@ void Checker::check_cells(Space space, Shadow& shadow, const std::byte* p, size_
   const size_t first = shadow.cell_of(p), end = shadow.cell_of(p + bytes + 1);
   // Neighbours were mostly touched together: a cell with the same history as the one before is as fine.
   Record write = 0, read = 0, read_too = 0, self = 0;
-  bool is_known = false;
+  bool is_known = false, is_wrong = false;
   for (size_t cell = first; cell < end; ++cell) {
     const std::byte* const at = shadow.base + 2 * cell;
     Record touched = access.self;
@@ -137,23 +137,23 @@ void Checker::check_cells(Space space, Shadow& shadow, const std::byte* p, size_
     if (at + 2 > p + bytes) touched &= ~(kBothBytes & kBothBytes << 1);  // not its second
     const bool is_same = is_known && touched == self && shadow.writes[cell] == write &&
                          (!access.is_write || (shadow.reads[cell] == read && shadow.reads_too[cell] == read_too));
-    if (!is_same) {
+    if (!is_same && !is_wrong) {
       write = shadow.writes[cell];
       read = shadow.reads[cell];
       read_too = shadow.reads_too[cell];
       self = touched;
-      if (!check_cell(space, shadow, cell, self, access)) return;
       is_known = true;
+      is_wrong = !check_cell(space, shadow, cell, self, access);  // the next cells would only repeat it
     }
     if (access.is_write) {
-      shadow.writes[cell] = self;
+      shadow.writes[cell] = touched;
     } else {
-      record_read(space, shadow, cell, self);
+      record_read(space, shadow, cell, touched);
     }
   }
 }
 
-/// False where the access is wrong in a way that the next cells would only repeat.
+/// Reports what is wrong with the access; false then.
 bool Checker::check_cell(Space space, Shadow& shadow, size_t cell, Record self, const Access& access) {
   const Record write = shadow.writes[cell];
   const std::byte* const at = shadow.base + 2 * cell;
@@ -178,17 +178,9 @@ bool Checker::check_cell(Space space, Shadow& shadow, size_t cell, Record self, 
   }
   if (access.is_write) {
     for (Record* const before : {&shadow.reads[cell], &shadow.reads_too[cell]}) {
-      if (!conflicts(*before)) continue;
-      if (is_fine) report_conflict(space, *before, false, access, at);
+      if (!is_fine || !conflicts(*before)) continue;
+      report_conflict(space, *before, false, access, at);
       is_fine = false;
-      *before = 0;
-    }
-  }
-  if (!is_fine) {
-    if (access.is_write) {
-      shadow.writes[cell] = self;
-    } else {
-      record_read(space, shadow, cell, self);
     }
   }
   return is_fine;
