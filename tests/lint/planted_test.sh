@@ -94,12 +94,54 @@ status=0
 output=$("$(dirname "$lint")/kernel_resources.sh" "$planted" 2>&1) || status=$?
 if ((status == 77)); then
   echo "skipped: kernel resources: $output"
-elif ((status != 1)) || ! grep -q 'hungry.*spills' <<<"$output"; then
+elif ((status != 1)) || ! grep -q 'spills: .*hungry' <<<"$output"; then
   echo "FAILED: a spilling kernel was not reported: status $status: $output"
   failures=$((failures + 1))
 else
   echo "ok: kernel resources reports a spill"
 fi
+
+# The table of kernel resources, with a stand-in for nvcc that counts how often it compiles.
+resources=$scratch/resources
+mkdir -p "$resources/tests/lint" "$resources/kernels/cuda" "$resources/docs"
+cp "$(dirname "$lint")/kernel_resources.sh" "$resources/tests/lint"
+echo '#include "kernels/cuda/a.cuh"' >"$resources/kernels/cuda/a.cu"
+echo '// one' >"$resources/kernels/cuda/a.cuh"
+echo '// host code alone' >"$resources/kernels/cuda/b.cu"
+cat >"$resources/nvcc" <<'NVCC'
+#!/usr/bin/env bash
+[[ $1 == --version ]] && { echo 'release 1.0, V1.0.1'; exit; }
+here=$(dirname "$0")
+echo "$*" >>"$here/compiled"
+[[ $* == *a.cu* ]] || exit 0
+echo "ptxas info : Compiling entry function '_Z3onev' for 'sm_80'" >&2
+echo "    8 bytes stack frame, 0 bytes spill stores, $(grep -c spill "$here/kernels/cuda/a.cuh") bytes spill loads" >&2
+echo 'ptxas info : Used 32 registers, used 1 barriers, 64 bytes smem' >&2
+NVCC
+chmod +x "$resources/nvcc"
+# table STATUS COMPILATIONS [--write]: the script's exit status, and how often it had to compile.
+table() {
+  local status=0 compiled=0
+  rm -f "$resources/compiled"
+  output=$(CCACHE_DISABLE=1 NVCC=$resources/nvcc "$resources/tests/lint/kernel_resources.sh" "${@:3}" 2>&1) || status=$?
+  [[ ! -e $resources/compiled ]] || compiled=$(wc -l <"$resources/compiled")
+  if ((status == $1 && compiled == $2)); then
+    echo "ok: kernel resources: status $1 after $2 compilations"
+  else
+    echo "FAILED: kernel resources ${*:3}: expected status $1, $2 compilations, got $status, $compiled: $output"
+    failures=$((failures + 1))
+  fi
+}
+table 1 4                                                 # no table
+table 0 4 --write
+table 0 0                                                 # up to date: nothing is compiled
+grep -q '| `one` | sm_80 | 32 | 64 | 0 |' "$resources/docs/kernel-resources.md" || { echo "FAILED: no row"; failures=$((failures + 1)); }
+echo '// two' >>"$resources/kernels/cuda/a.cuh"
+table 1 2                                                 # a header changed: the checksum has to be recorded
+table 0 2 --write
+echo '// spill' >>"$resources/kernels/cuda/a.cuh"
+table 1 2 --write                                         # a spill fails even where it is recorded
+table 1 0
 
 mkdir -p "$scratch/include/unet"
 expect leaks '.: no installed header' "$scratch/include"
