@@ -24,6 +24,10 @@ struct NarrowTask {
 inline constexpr int kNarrowThreads = 256, kNarrowLanes = 16, kNarrowLength = 4;  // channels of a lane
 inline constexpr int kNarrowSegment = 48;                                         // pixels
 
+/// Blocks that fit beside each other; told of none, the compiler makes room for more and spills registers.
+template <int kTaps, int kNarrow>
+inline constexpr int kNarrowBlocks = kTaps* kTaps* kNarrow <= 9 ? 2 : 1;
+
 /// kNarrowLength channels of a pixel, of which `channels` exist; the others are zero. Vectors: one load.
 template <bool kVector, class T>
 __device__ __forceinline__ void read_channels(float (&to)[kNarrowLength], const T* from, int channels) {
@@ -43,7 +47,8 @@ __device__ __forceinline__ void read_channels(float (&to)[kNarrowLength], const 
 ///
 /// Shared bytes: 4 KiB. Traffic: wide once, narrow kTaps times from the first-level cache. Bound: memory, reading wide.
 template <class Wide, class Narrow, int kTaps, int kNarrow, bool kVector>
-__global__ __launch_bounds__(kNarrowThreads) void filter_gradient_narrow(const NarrowTask<Wide, Narrow> task) {
+__global__ __launch_bounds__(kNarrowThreads, kNarrowBlocks<kTaps, kNarrow>) void filter_gradient_narrow(
+    const NarrowTask<Wide, Narrow> task) {
   constexpr int kGroups = kNarrowThreads / kNarrowLanes, kTile = kNarrowLanes * kNarrowLength;
   constexpr int kStep = kTaps == 1 ? 2 : 3;  // pixels at a time
   constexpr int kWindow = kStep + kTaps - 1, kStored = kNarrow > 0 ? kNarrow : 1;
