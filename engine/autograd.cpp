@@ -21,9 +21,11 @@ void add_into(const Tensor& into, const Gradient& g) {
 }
 
 /// The sum of gradients that arrived for a tensor of this shape; it takes the first complete one over.
-Tensor sum(std::vector<Gradient> gradients, const Shape& shape) {
+Gradient sum(std::vector<Gradient> gradients, const Shape& shape) {
   Tensor total;
+  bool masked = true;
   for (Gradient& g : gradients) {
+    masked = masked && g.masked;
     if (!total && covers(g, shape)) {
       total = g.value;
       g.value = {};
@@ -36,14 +38,20 @@ Tensor sum(std::vector<Gradient> gradients, const Shape& shape) {
   for (const Gradient& g : gradients) {
     if (g.value) add_into(total, g);
   }
-  return total;
+  Gradient all(total);
+  all.masked = masked;
+  return all;
 }
 
 }  // namespace
 
 bool needs_gradient(const Tensor& x) { return x && (x.requires_grad() || x.node()); }
 
-void record(const Tensor& y, std::vector<Tensor> inputs, Node::Backward backward) {
+bool wants_masked_gradient(const Tensor& x) {
+  return x && x.node() && x.node()->rectified && !x.device()->uses_host_memory();
+}
+
+void record(const Tensor& y, std::vector<Tensor> inputs, Node::Backward backward, bool rectified) {
   bool needed = false;
   for (const Tensor& x : inputs) needed = needed || needs_gradient(x);
   if (!needed || !y.device()->recording()) return;
@@ -52,6 +60,7 @@ void record(const Tensor& y, std::vector<Tensor> inputs, Node::Backward backward
   node->shape = y.shape();
   node->inputs = std::move(inputs);
   node->backward = std::move(backward);
+  node->rectified = rectified;
   y.set_node(std::move(node));
 }
 
@@ -69,7 +78,8 @@ void backward(const Tensor& loss, double scale) {
   while (!ready.empty()) {
     const std::shared_ptr<Node> node = ready.extract(std::prev(ready.end())).mapped();
     if (!node->backward) throw Error("backward: this graph was used up by an earlier backward()");
-    std::vector<Gradient> gradients = node->backward(sum(std::move(node->pending), node->shape));
+    const Gradient dy = sum(std::move(node->pending), node->shape);
+    std::vector<Gradient> gradients = node->backward(dy.value, dy.masked);
     node->backward = nullptr;  // frees what the node had saved
     const std::vector<Tensor> inputs = std::move(node->inputs);
     node->inputs.clear();
@@ -85,7 +95,7 @@ void backward(const Tensor& loss, double scale) {
         std::vector<Gradient> parts;
         if (x.grad()) parts.emplace_back(x.grad());
         parts.push_back(std::move(gradients[i]));
-        x.set_grad(sum(std::move(parts), x.shape()));
+        x.set_grad(sum(std::move(parts), x.shape()).value);
       }
     }
   }

@@ -15,6 +15,7 @@ namespace unet::engine {
 struct Gradient {
   Tensor value;  // empty: no gradient
   int64_t top = 0, left = 0;
+  bool masked = false;  // zero already wherever the input, the output of a ReLU, is not above zero
 
   Gradient() = default;
   Gradient(Tensor v, int64_t top_row = 0, int64_t left_column = 0)  // NOLINT(google-explicit-constructor)
@@ -23,11 +24,13 @@ struct Gradient {
 
 /// What an operation leaves behind for the backward pass.
 struct Node {
-  /// From the output's gradient, which it may overwrite, to one gradient per input. No two may share storage.
-  using Backward = std::function<std::vector<Gradient>(const Tensor& dy)>;
+  /// From the output's gradient, which it may overwrite, to one gradient per input. No two may share storage. `masked`
+  /// as in Gradient: only where the node is rectified.
+  using Backward = std::function<std::vector<Gradient>(const Tensor& dy, bool masked)>;
 
-  int64_t id = 0;  // grows with creation: an input's node has a smaller id than its consumer's
-  Shape shape;     // of the output
+  int64_t id = 0;          // grows with creation: an input's node has a smaller id than its consumer's
+  Shape shape;             // of the output
+  bool rectified = false;  // the output is that of a ReLU, and backward() need not be given a gradient that is masked
   std::vector<Tensor> inputs;
   Backward backward;
   std::vector<Gradient> pending;  // gradients that have arrived so far
@@ -36,9 +39,13 @@ struct Node {
 /// True where a gradient has to flow to x.
 bool needs_gradient(const Tensor& x);
 
+/// True where consumers of x do well to mask the gradient for it: kernels of a device take the ReLU below along where
+/// the CPU's make another pass.
+bool wants_masked_gradient(const Tensor& x);
+
 /// Attaches a node to y unless the device is not recording or no input needs a gradient. The closure should hold
-/// detached tensors only: holding y itself would be a cycle.
-void record(const Tensor& y, std::vector<Tensor> inputs, Node::Backward backward);
+/// detached tensors only: holding y itself would be a cycle. `rectified`: y is the output of a ReLU.
+void record(const Tensor& y, std::vector<Tensor> inputs, Node::Backward backward, bool rectified = false);
 
 /// Adds d(loss)/d(parameter) to grad() of every tensor with requires_grad() that loss was computed from. The graph is
 /// used up. `scale` multiplies every gradient (the upstream gradient of the loss). Throws ShapeError unless loss has

@@ -33,7 +33,7 @@ Tensor cast(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype && x.layout() == preferred) return x;
   const Tensor y = Tensor::empty(x.device(), x.shape(), dtype, preferred);
   copy(x, y);
-  record(y, {x}, [from = x.dtype(), layout = x.layout()](const Tensor& dy) -> std::vector<Gradient> {
+  record(y, {x}, [from = x.dtype(), layout = x.layout()](const Tensor& dy, bool) -> std::vector<Gradient> {
     const Tensor dx = Tensor::empty(dy.device(), dy.shape(), from, layout);
     copy(dy, dx);
     return {dx};

@@ -30,10 +30,18 @@ Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOp
   return y;
 }
 
+/// What the backward pass needs.
+struct Saved {
+  Tensor x, x2, w, b;
+  Tensor y;  // where ReLU was on
+  bool wide_output = false;
+  bool mask_x = false, mask_x2 = false;  // the gradients leave masked
+};
+
 template <class T>
-std::vector<Gradient> gradients(const Tensor& x, const Tensor& x2, const Tensor& w, const Tensor& b, const Tensor& y,
-                                bool wide_output, const Tensor& dy) {
+std::vector<Gradient> gradients(const Saved& saved, const Tensor& dy, bool masked) {
   using A = Accumulate<T>;
+  const auto& [x, x2, w, b, y, wide_output, mask_x, mask_x2] = saved;
   const auto& device = x.device();
   const auto empty_like = [&](const Tensor& t, const Shape& shape) {
     return needs_gradient(t) ? Tensor::empty(device, shape, t.dtype(), t.layout()) : Tensor{};
@@ -45,19 +53,22 @@ std::vector<Gradient> gradients(const Tensor& x, const Tensor& x2, const Tensor&
   kernels::run(device->context(), kernels::Conv2dBackward<T>{.x = x.view<T>(),
                                                              .x2 = cropped<T>(x2, x),
                                                              .w = w.view<A>(),
-                                                             .y = y ? y.view<T>() : View<const T>{},
+                                                             .y = y && !masked ? y.view<T>() : View<const T>{},
                                                              .dy = wide_output ? View<T>{} : dy.mutable_view<T>(),
                                                              .dy_wide = wide_output ? dy.view<A>() : View<const A>{},
                                                              .dx = dx ? dx.mutable_view<T>() : View<T>{},
                                                              .dx2 = dx2 ? dx2.mutable_view<T>() : View<T>{},
                                                              .dw = dw ? dw.mutable_view<A>() : View<A>{},
-                                                             .db = db ? db.mutable_view<A>() : View<A>{}});
-  Gradient skip(dx2);
+                                                             .db = db ? db.mutable_view<A>() : View<A>{},
+                                                             .relu_x = mask_x,
+                                                             .relu_x2 = mask_x2});
+  Gradient image(dx), skip(dx2);
+  image.masked = mask_x, skip.masked = mask_x2;
   if (dx2) {
     skip.top = (x2.shape().h() - x.shape().h()) / 2;
     skip.left = (x2.shape().w() - x.shape().w()) / 2;
   }
-  return {dx, skip, dw, db};
+  return {image, skip, dw, db};
 }
 
 }  // namespace
@@ -72,10 +83,17 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOpt
   }
   return dispatch_float("conv2d", x.dtype(), [&]<class T>() {
     const Tensor y = forward<T>(x, w, b, options);
-    const Tensor mask = options.relu ? y.detach() : Tensor{};
-    const Tensor x2 = options.x2;
-    const bool wide = options.wide_output && DTypeOf<Accumulate<T>>::value != DTypeOf<T>::value;
-    record(y, {x, x2, w, b}, [=](const Tensor& dy) { return gradients<T>(x, x2, w, b, mask, wide, dy); });
+    const Saved saved{.x = x,
+                      .x2 = options.x2,
+                      .w = w,
+                      .b = b,
+                      .y = options.relu ? y.detach() : Tensor{},
+                      .wide_output = options.wide_output && DTypeOf<Accumulate<T>>::value != DTypeOf<T>::value,
+                      .mask_x = wants_masked_gradient(x),
+                      .mask_x2 = wants_masked_gradient(options.x2)};
+    record(
+        y, {x, options.x2, w, b}, [saved](const Tensor& dy, bool masked) { return gradients<T>(saved, dy, masked); },
+        options.relu);
     return y;
   });
 }

@@ -13,7 +13,7 @@ Tensor crop_concat(const Tensor& x, const Tensor& x2) {
     kernels::run(device->context(),
                  kernels::CropConcat<T>{
                      .x = x.view<T>(), .x2 = x2.view<T>().centre_crop(a.h(), a.w()), .y = y.mutable_view<T>()});
-    record(y, {x, x2}, [=, la = x.layout(), lb = x2.layout()](const Tensor& dy) -> std::vector<Gradient> {
+    record(y, {x, x2}, [=, la = x.layout(), lb = x2.layout()](const Tensor& dy, bool) -> std::vector<Gradient> {
       const Tensor dx = Tensor::empty(device, a, dy.dtype(), la);
       const Tensor dx2 = Tensor::empty(device, Shape{a.n(), a.h(), a.w(), b.c()}, dy.dtype(), lb);
       kernels::run(device->context(),

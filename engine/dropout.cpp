@@ -21,7 +21,7 @@ Tensor dropout(const Tensor& x, double p, const kernels::PhiloxKey& key, const T
   return dispatch_float("dropout", x.dtype(), [&]<class T>() {
     const Tensor y = Tensor::empty(x.device(), x.shape(), x.dtype(), x.layout());
     run<T>(x, y, p, key, step);
-    record(y, {x}, [=](const Tensor& dy) -> std::vector<Gradient> {
+    record(y, {x}, [=](const Tensor& dy, bool) -> std::vector<Gradient> {
       run<T>(dy, dy, p, key, step);
       return {dy};
     });

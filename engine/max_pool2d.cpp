@@ -17,11 +17,14 @@ Tensor max_pool2d(const Tensor& x) {
         device->context(),
         kernels::MaxPool2d<T>{
             .x = x.view<T>(), .y = y.mutable_view<T>(), .code = code ? code.mutable_view<uint8_t>() : View<uint8_t>{}});
-    record(y, {x}, [=, layout = x.layout()](const Tensor& dy) -> std::vector<Gradient> {
-      const Tensor dx = Tensor::empty(device, in, dy.dtype(), layout);
-      kernels::run(
-          device->context(),
-          kernels::MaxPool2dBackward<T>{.code = code.view<uint8_t>(), .dy = dy.view<T>(), .dx = dx.mutable_view<T>()});
+    const Tensor mask = differentiable && wants_masked_gradient(x) ? x.detach() : Tensor{};
+    record(y, {x}, [=, layout = x.layout()](const Tensor& dy, bool) -> std::vector<Gradient> {
+      Gradient dx(Tensor::empty(device, in, dy.dtype(), layout));
+      kernels::MaxPool2dBackward<T> operation{
+          .code = code.view<uint8_t>(), .dy = dy.view<T>(), .dx = dx.value.mutable_view<T>()};
+      if (mask) operation.relu_y = mask.view<T>();
+      kernels::run(device->context(), operation);
+      dx.masked = static_cast<bool>(mask);
       return {dx};
     });
     return y;

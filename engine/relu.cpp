@@ -10,7 +10,7 @@ Tensor relu(const Tensor& x) {
     const auto& device = x.device();
     const Tensor y = Tensor::empty(device, x.shape(), x.dtype(), x.layout());
     kernels::run(device->context(), kernels::Relu<T>{.x = x.view<T>(), .y = y.mutable_view<T>()});
-    record(y, {x}, [=, result = y.detach()](const Tensor& dy) -> std::vector<Gradient> {
+    record(y, {x}, [=, result = y.detach()](const Tensor& dy, bool) -> std::vector<Gradient> {
       kernels::run(device->context(),
                    kernels::ReluBackward<T>{.y = result.view<T>(), .dy = dy.view<T>(), .dx = dy.mutable_view<T>()});
       return {dy};

@@ -27,7 +27,7 @@ Tensor softmax_cross_entropy(const Tensor& x, const Tensor& labels, const Tensor
     run<T>(x, labels, weights, normalization, loss, {}, 1);
     // The scale of the gradient is known only in the backward pass; a second look at two scores a pixel costs less
     // than multiplying a stored gradient.
-    record(loss, {x}, [=, scores = x.detach()](const Tensor& dy) -> std::vector<Gradient> {
+    record(loss, {x}, [=, scores = x.detach()](const Tensor& dy, bool) -> std::vector<Gradient> {
       const Tensor dx = Tensor::empty(scores.device(), scores.shape(), scores.dtype(), scores.layout());
       const Tensor unused = Tensor::empty(scores.device(), Shape{1}, scores.dtype());
       run<T>(scores, labels, weights, normalization, unused, dx, dy.item());

@@ -1,9 +1,17 @@
 // Training, inference and their interplay on a target with memory and order of its own.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
+#include "engine/autograd.h"
 #include "engine/captured_work.h"
+#include "engine/cast.h"
+#include "engine/conv2d.h"
+#include "engine/conv_transpose2d.h"
+#include "engine/initializer.h"
+#include "engine/max_pool2d.h"
 #include "engine/relu.h"
+#include "engine/softmax_cross_entropy.h"
 #include "engine/staged_tensor.h"
 #include "tests/catch.h"
 #include "tests/temporary_folder.h"
@@ -111,6 +119,42 @@ TEST_CASE("device training: replayed steps equal direct ones bit for bit, with a
     REQUIRE(a.loss == b.loss);
     REQUIRE(a.metrics == b.metrics);
     REQUIRE(go(replayed, 3) == go(direct, 3));
+  }
+}
+
+TEST_CASE("device training: gradients that arrive masked have the bits of those that are masked by a ReLU of its own") {
+  const auto gradients = [](DType precision, bool fused) {
+    const auto device = device_of(kTarget);
+    std::vector<Tensor> parameters;
+    const auto parameter = [&](const engine::Shape& shape) {
+      const Tensor p = Tensor::empty(device, shape);
+      engine::he_normal(p, 20, {.seed = parameters.size()});
+      return parameters.emplace_back(p.set_requires_grad());
+    };
+    const auto layer = [&](const Tensor& x, const Tensor& x2 = {}) {
+      const int64_t inputs = x.shape().c() + (x2 ? x2.shape().c() : 0);
+      const Tensor w = parameter({16, 3, 3, inputs}), b = parameter({16});
+      if (fused) return engine::conv2d(x, w, b, {.x2 = x2, .relu = true});
+      return engine::relu(engine::conv2d(x, w, b, {.x2 = x2}));
+    };
+    const Tensor image = Tensor::from(device, engine::Shape{1, 20, 20, 1}, ramp(20, 20).data);
+    const Tensor skip = layer(layer(engine::cast(image, precision)));
+    const Tensor h = layer(engine::max_pool2d(skip));
+    const Tensor up = engine::conv_transpose2d(h, parameter({16, 2, 2, 16}), parameter({16}), false);
+    const Tensor y = layer(up, skip);
+    const Tensor scores = engine::conv2d(y, parameter({2, 1, 1, 16}), {}, {.wide_output = true});
+    std::vector<int32_t> labels(100);
+    for (size_t i = 0; i < labels.size(); ++i) labels[i] = i % 3 == 0;
+    engine::backward(engine::softmax_cross_entropy(scores, Tensor::from(device, engine::Shape{1, 10, 10, 1}, labels)));
+    std::vector<std::vector<float>> all;
+    for (const Tensor& p : parameters) all.push_back(p.grad().to_vector());
+    return all;
+  };
+  for (const DType precision : {DType::f32, DType::bf16}) {
+    CAPTURE(name_of(precision));
+    const auto expected = gradients(precision, false);
+    CHECK(std::count(expected[0].begin(), expected[0].end(), 0.0F) < 72);
+    CHECK(gradients(precision, true) == expected);
   }
 }
 
