@@ -1,3 +1,5 @@
+#include "kernels/cuda/device.cuh"
+// After the names of its memcpy.
 #include "tests/conformance/cases.h"
 
 namespace unet::kernels::gpu {

@@ -2,13 +2,13 @@
 // What a GPU computes is recorded in small files; the emulator's models are held against them ever after.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
-// First, for what it does to memcpy under emulation.
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "kernels/context.h"
 
 namespace unet::conformance {
 
