@@ -30,7 +30,7 @@ struct Node {
 
   int64_t id = 0;          // grows with creation: an input's node has a smaller id than its consumer's
   Shape shape;             // of the output
-  bool rectified = false;  // the output is that of a ReLU, and backward() need not be given a gradient that is masked
+  bool rectified = false;  // the output is that of a ReLU: its gradient may arrive masked
   std::vector<Tensor> inputs;
   Backward backward;
   std::vector<Gradient> pending;  // gradients that have arrived so far
