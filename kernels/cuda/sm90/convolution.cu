@@ -71,7 +71,6 @@ Shape<T> shape_of(const Convolution<T, T>& c, const std::vector<Source<T>>& sour
 }
 
 /// Where pack() finds the factors.
-template <class T>
 struct FilterSource {
   FilterOrder order;
   int64_t offset[kMaxSources];
@@ -84,7 +83,7 @@ struct FilterSource {
 /// in the order of the filter. Bound by memory: 4 bytes read and sizeof(T) written per factor.
 template <class T>
 __global__ void __launch_bounds__(256)
-    pack(const __grid_constant__ FilterSource<T> filter, const __grid_constant__ Shape<T> shape, T* packed) {
+    pack(const __grid_constant__ FilterSource filter, const __grid_constant__ Shape<T> shape, T* packed) {
   constexpr int kSide = kBlock<T>;
   using Rows = float[kSide][kSide + 1];
   UNET_SHARED(Rows, rows);
@@ -117,31 +116,31 @@ __global__ void __launch_bounds__(256)
 }
 
 /// out = act(bias + sum of the partial sums, in the order of the slabs) * [mask > 0] of one range. A thread computes
-/// two channels of one pixel. Bound by memory: 4 bytes read per split and value.
+/// four channels of one pixel. Bound by memory: 4 bytes read per split and value.
 template <class T>
 __global__ void __launch_bounds__(256)
     add_partial(const __grid_constant__ Shape<T> shape, int range, View<const T> mask, View<T> out) {
-  const int64_t index = int64_t{blockIdx.x} * 256 + threadIdx.x, pairs = out.c / 2;
+  constexpr int kLength = 4;
+  const int64_t index = int64_t{blockIdx.x} * 256 + threadIdx.x, across = out.c / kLength;
   const int64_t pixels = out.n * out.h * out.w;
-  if (index >= pixels * pairs) return;
-  const int64_t pixel = index / pairs;
-  const int c = static_cast<int>(index % pairs) * 2;
+  if (index >= pixels * across) return;
+  const int64_t pixel = index / across;
+  const int c = static_cast<int>(index % across) * kLength;
   const int columns = shape.blocks() * kBlock<T>, first = range == 0 ? 0 : shape.block_end[range - 1] * kBlock<T>;
   const float* from = shape.partial + pixel * columns + first + c;
-  auto sum = load_vector<2>(from);
+  auto sums = load_vector<kLength>(from);
   for (int split = 1; split < shape.splits; ++split) {
-    const auto part = load_vector<2>(from + split * pixels * columns);
-    sum.values[0] += part.values[0];
-    sum.values[1] += part.values[1];
+    const auto part = load_vector<kLength>(from + split * pixels * columns);
+    for (int i = 0; i < kLength; ++i) sums.values[i] += part.values[i];
   }
   const int64_t n = pixel / (out.h * out.w), p = pixel / out.w % out.h, q = pixel % out.w;
-  const auto masks = mask ? load_vector<2>(&mask(n, p, q, c)) : Vector<T, 2>{};
-  for (int i = 0; i < 2; ++i) {
-    if (shape.bias[range] != nullptr) sum.values[i] += shape.bias[range][c + i];
-    sum.values[i] = activate(sum.values[i], shape.relu);
-    if (mask && !(static_cast<float>(masks.values[i]) > 0)) sum.values[i] = 0;
+  const auto masks = mask ? load_vector<kLength>(pixel_of(mask, n, p, q) + c) : Vector<T, kLength>{};
+  for (int i = 0; i < kLength; ++i) {
+    if (shape.bias[range] != nullptr) sums.values[i] += shape.bias[range][c + i];
+    sums.values[i] = activate(sums.values[i], shape.relu);
+    if (mask && !(static_cast<float>(masks.values[i]) > 0)) sums.values[i] = 0;
   }
-  store_pair<T>(&out(n, p, q, c), sum.values[0], sum.values[1]);
+  store_vector(pixel_of(out, n, p, q) + c, rounded<T>(sums));
 }
 
 /// Calls visit(plan) with every way to compute the product, and an estimate of the cycles of its busiest
@@ -274,7 +273,7 @@ void convolve(const Context& context, const Convolution<T, T>& c, const Plan& pl
   shape.patches_h = static_cast<int>(ceil_div(shape.result_h, plan.height));
   shape.patches_w = static_cast<int>(ceil_div(shape.result_w, plan.width));
 
-  FilterSource<T> filter{.order = c.filter};
+  FilterSource filter{.order = c.filter};
   for (int i = 0; i < shape.sources; ++i) {
     filter.offset[i] = sources[i].filter_offset;
     filter.channels[i] = static_cast<int>(sources[i].x.c);
@@ -301,7 +300,7 @@ void convolve(const Context& context, const Convolution<T, T>& c, const Plan& pl
   });
   if (shape.splits == 1) return;
   for (int i = 0; i < shape.ranges; ++i) {
-    const int64_t blocks = ceil_div(pixels * shape.channels[i] / 2, 256);
+    const int64_t blocks = ceil_div(pixels * shape.channels[i] / 4, 256);
     launch(context, add_partial<T>, {.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(256)}, shape, i,
            c.range[i].x, c.range[i].out);
   }

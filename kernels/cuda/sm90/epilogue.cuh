@@ -185,8 +185,8 @@ class Epilogue {
           }
         }
       }
-      store_vector(&shape_.pooled(unit.image, p, q, c), best);
-      if (shape_.pool_code) store_vector(&shape_.pool_code(unit.image, p, q, c), code);
+      store_vector(pixel_of(shape_.pooled, unit.image, p, q) + c, best);
+      if (shape_.pool_code) store_vector(pixel_of(shape_.pool_code, unit.image, p, q) + c, code);
     }
   }
 

@@ -1,5 +1,5 @@
-// A convolution as a matrix product whose left factor is never stored: TMA loads patches of the image, wgmma
-// multiplies.
+// A convolution as a product of filters and pixels, which are never gathered in memory: TMA loads patches of the image,
+// wgmma multiplies.
 //
 // Note [Slab]  A tile of the result is a patch of `height` x `width` pixels, the width a multiple of 8, times kColumns
 // columns. Its sum runs over slabs: one source, kBlock of its channels (128 bytes), one filter column s. TMA brings a

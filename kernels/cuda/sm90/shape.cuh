@@ -40,8 +40,6 @@ struct Tile {
 
 template <class... Tiles>
 struct TileList {
-  static constexpr int kCount = sizeof...(Tiles);
-
   /// Calls visit.operator()<Tile>(index) for each.
   template <class Visit>
   static void for_each(Visit visit) {
@@ -73,8 +71,8 @@ struct Shape {
   int sources, ranges;
   int slab_end[kMaxSources];      // slabs of the sources up to this one
   int block_end[kMaxRanges];      // blocks of columns of the ranges up to this one
-  int channels[kMaxRanges];       // of the ranges, and the bias of their first one
-  const float* bias[kMaxRanges];  // or null
+  int channels[kMaxRanges];       // of the ranges
+  const float* bias[kMaxRanges];  // of their channels, or null
   bool is_masked[kMaxRanges];     // results of the range are multiplied by [mask > 0]
   bool relu;
   bool is_stored;           // to the ranges; else only pooled
