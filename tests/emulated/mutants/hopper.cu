@@ -209,7 +209,7 @@ std::vector<Mutant> hopper() {
       {"no_wait_for_tile",
        {Defect::unfinished_copy},
        run_product<Bug::no_wait_for_tile>,
-       {Defect::mbarrier_arrivals, Defect::uninitialised_shared, Defect::deadlock}},
+       {Defect::mbarrier_arrivals, Defect::uninitialised_shared, Defect::operand_in_use, Defect::deadlock}},
       {"no_wait_for_free",
        {Defect::unfinished_copy, Defect::mbarrier_arrivals},
        run_product<Bug::no_wait_for_free>,
