@@ -24,9 +24,9 @@ mutant(NAME "a gradient has one channel too many" FILE kernels/cuda/softmax_cros
 mutant(NAME "an element-wise thread too many" FILE kernels/cuda/elementwise.cuh UNIT max_pool2d.cu
   WITHIN [[i < count; i += step) body(i)]] TEXT [[i < count]] BY [[i <= count]]
   EXPECT out_of_bounds_global|global_race TEST "max_pool2d: pools and spreads*")
-mutant(NAME "vectors without alignment" FILE kernels/cuda/elementwise.cuh UNIT max_pool2d.cu
-  TEXT [[is_aligned(views, kWidth)]] BY [[true]]
-  EXPECT misaligned|out_of_bounds_global TEST "max_pool2d: pools and spreads*")
+mutant(NAME "vectors without alignment" FILE kernels/cuda/vector.cuh UNIT max_pool2d.cu
+  TEXT [[reinterpret_cast<uintptr_t>(v.data) % bytes == 0]] BY [[true]]
+  EXPECT misaligned TEST "max_pool2d: pools and spreads*")
 mutant(NAME "a window hangs over the edge" FILE kernels/cuda/max_pool2d.cu UNIT max_pool2d.cu
   WITHIN [[if (dx.has(row, column))]] TEXT [[dx.has(row, column)]] BY [[true]]
   EXPECT out_of_bounds_global|global_race TEST "max_pool2d: pools and spreads*")
@@ -49,9 +49,9 @@ mutant(NAME "a finished tile is stored before it is finished" FILE kernels/cuda/
 mutant(NAME "pixels are used before they are located" FILE kernels/cuda/implicit_gemm.cuh UNIT implicit_gemm.cu
   WITHIN "__syncthreads();\n\n  Gather" TEXT [[__syncthreads();]] BY ""
   EXPECT shared_race|uninitialised_shared TEST "conv2d: integer data*")
-mutant(NAME "a packed filter has threads too many" FILE kernels/cuda/implicit_gemm.cu UNIT implicit_gemm.cu
-  TEXT [[index >= count]] BY [[false]]
-  EXPECT out_of_bounds_global TEST "conv2d: integer data*")
+mutant(NAME "a tile has columns too many" FILE kernels/cuda/implicit_gemm_epilogue.cuh UNIT implicit_gemm.cu
+  WITHIN "if (column + j >= c.columns) return;\n  ColumnTarget" TEXT [[column + j >= c.columns]] BY [[false]]
+  EXPECT out_of_bounds_global|global_race TEST "conv2d: integer data*")
 
 set(sm90 "conv2d of capability 9.0: bf16 results*")
 mutant(NAME "barriers are not shown to TMA" FILE kernels/cuda/sm90/implicit_gemm.cuh UNIT sm90/convolution.cu
