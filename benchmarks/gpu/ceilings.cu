@@ -187,7 +187,7 @@ Ceilings measure_ceilings(const Context& context) {
   }
   ceilings.bf16_tflops = ceilings.mma_bf16_tflops;
   ceilings.tf32_tflops = ceilings.mma_tf32_tflops;
-  if (device.capability == 90) {
+  if (kHasSm90Code && device.capability == 90) {
     constexpr int rounds = 1 << 13;
     const double steps = 4.0 * rounds * kWarpgroups * sms;
     const LaunchShape shape{sms, 128 * kWarpgroups, kOperandBytes};

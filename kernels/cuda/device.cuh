@@ -55,15 +55,22 @@ struct LaunchShape {
   size_t shared_bytes = 0;  // dynamic shared memory
 };
 
+/// Lets a kernel have so much dynamic shared memory: beyond 48 KiB, static memory included, it must be asked for. A
+/// kernel that was given more keeps it, for a recorded launch may still want it.
+inline void permit_shared_memory(const void* kernel, size_t bytes) {
+  constexpr size_t kSurelyPermitted = size_t{32} << 10;  // none of these kernels has 16 KiB of static memory
+  if (bytes <= kSurelyPermitted) return;
+  cudaFuncAttributes attributes{};
+  cuda::require(cudaFuncGetAttributes(&attributes, kernel), "a kernel");
+  if (static_cast<int>(bytes) < attributes.maxDynamicSharedSizeBytes) return;
+  cuda::require(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+                "shared memory of a kernel");
+}
+
 /// Starts a kernel in the context's stream. Throws DeviceError where the device refuses it.
 template <class... Parameters, class... Arguments>
 void launch(const Context& context, void (*kernel)(Parameters...), const LaunchShape& shape, Arguments&&... arguments) {
-  if (shape.shared_bytes > size_t{48} << 10) {
-    cuda::require(
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(shape.shared_bytes)),
-        "shared memory of a kernel");
-  }
+  permit_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes);
   cudaLaunchConfig_t config{};
   config.gridDim = shape.grid;
   config.blockDim = shape.block;

@@ -227,7 +227,8 @@ void multiply(const Context& context, const Convolution<T, T>& c, const std::vec
 
 template <class T>
 bool has_form(const Context& context, const Convolution<T, T>& c) {
-  if (device_info(context).capability != 90 || (sizeof(T) == 4 && !context.tf32)) return false;
+  if (!kHasSm90Code || device_info(context).capability != 90) return false;
+  if (sizeof(T) == 4 && !context.tf32) return false;
   const bool taps_apart = c.stride == c.taps_h && c.stride == c.taps_w && c.stride <= 2 && c.pad_h == 0 && c.pad_w == 0;
   if (c.stride != 1 && !taps_apart) return false;
   if (!fits_tma(c.x) || (c.x2 && !fits_tma(c.x2))) return false;

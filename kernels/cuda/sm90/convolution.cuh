@@ -15,10 +15,10 @@ struct Plan {
   double cycles = 0;          // estimate
 };
 
-/// Every way to compute it here, the most promising first. There is none unless the device is of capability 9.0;
-/// factors are bf16, or f32 with context.tf32, and results of the same type; the stride is 1, or taps do not overlap as
-/// those of a transposed convolution; sources and column ranges have channels that fill 128 bytes at least, and all
-/// their pixels are aligned to 16 bytes.
+/// Every way to compute it here, the most promising first. There is none unless the device is of capability 9.0 and the
+/// build has machine code for it; factors are bf16, or f32 with context.tf32, and results of the same type; the stride
+/// is 1, or taps do not overlap as those of a transposed convolution; sources and column ranges have channels that fill
+/// 128 bytes at least, and all their pixels are aligned to 16 bytes.
 template <class T>
 std::vector<Plan> plans(const Context& context, const Convolution<T, T>& convolution);
 

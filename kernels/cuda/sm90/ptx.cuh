@@ -20,6 +20,14 @@
 
 namespace unet::kernels::gpu {
 
+/// Whether this build has machine code for 9.0a. Without it a device of capability 9.0 runs code for older
+/// architectures, in which guarded bodies are empty.
+#if defined(UNET_EMULATED) || defined(UNET_WITH_SM90A)
+inline constexpr bool kHasSm90Code = true;
+#else
+inline constexpr bool kHasSm90Code = false;
+#endif
+
 /// A tensor in global memory and the box that one TMA instruction copies, innermost dimension first.
 struct TensorMapShape {
   const void* base;    // aligned to 16 bytes
