@@ -41,7 +41,11 @@ class TargetMemory {
     if constexpr (kTarget == Target::cuda) {
 #if UNET_WITH_CUDA
       void* memory = nullptr;
-      cuda::require(cudaMallocManaged(&memory, bytes), "memory of a test");
+      cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;  // a test may be recording the work that this is for
+      cudaThreadExchangeStreamCaptureMode(&mode);
+      const cudaError_t status = cudaMallocManaged(&memory, bytes);
+      cudaThreadExchangeStreamCaptureMode(&mode);
+      cuda::require(status, "memory of a test");
       memory_ = {memory, [](void* p) { cudaFree(p); }};
 #endif
     } else if constexpr (kTarget == Target::emulated) {
@@ -59,9 +63,10 @@ class TargetMemory {
 
   void* data() const { return memory_.get(); }
 
-  /// A write by the host that counts as one: everything else it writes stays undefined for kernels.
+  /// A write by the host, while the device is idle, that counts as one: to the emulated target everything else it
+  /// writes stays undefined.
   static void upload(void* to, const void* from, size_t bytes) {
-    if constexpr (kOnDevice) {
+    if constexpr (kTarget == Target::emulated) {
       device_state()->upload(to, from, bytes);
     } else {
       std::memcpy(to, from, bytes);
