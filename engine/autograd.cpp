@@ -64,6 +64,13 @@ void record(const Tensor& y, std::vector<Tensor> inputs, Node::Backward backward
   y.set_node(std::move(node));
 }
 
+Gradient take_pending(Node* node) {
+  if (node == nullptr || node->pending.size() != 1) return {};
+  Gradient gradient = std::move(node->pending.front());
+  node->pending.clear();
+  return gradient;
+}
+
 void backward(const Tensor& loss, double scale) {
   if (loss.shape().elements() != 1) {
     throw ShapeError(concat("backward: expected a loss of one element, got shape ", loss.shape().text()));

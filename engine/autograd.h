@@ -47,6 +47,10 @@ bool wants_masked_gradient(const Tensor& x);
 /// detached tensors only: holding y itself would be a cycle. `rectified`: y is the output of a ReLU.
 void record(const Tensor& y, std::vector<Tensor> inputs, Node::Backward backward, bool rectified = false);
 
+/// During backward(): hands over the gradient that has arrived for a node's output so far, where it is a single one. An
+/// operation that adds it to its own on the way saves a pass over both. Else, and for no node, empty.
+Gradient take_pending(Node* node);
+
 /// Adds d(loss)/d(parameter) to grad() of every tensor with requires_grad() that loss was computed from. The graph is
 /// used up. `scale` multiplies every gradient (the upstream gradient of the loss). Throws ShapeError unless loss has
 /// one element.

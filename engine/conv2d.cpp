@@ -1,6 +1,7 @@
 #include "engine/conv2d.h"
 
 #include "engine/autograd.h"
+#include "engine/max_pool2d.h"
 #include "kernels/conv2d.h"
 
 namespace unet::engine {
@@ -12,22 +13,38 @@ View<const T> cropped(const Tensor& x2, const Tensor& x) {
   return x2 ? x2.view<T>().centre_crop(x.shape().h(), x.shape().w()) : View<const T>{};
 }
 
+struct Result {
+  Tensor y;
+  Tensor pooled, code;  // where options.pooled asks for them; the code where gradients may flow
+};
+
 template <class T>
-Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOptions& options) {
+Result forward(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOptions& options) {
   using A = Accumulate<T>;
   const auto& device = x.device();
   const Shape out{x.shape().n(), x.shape().h() - w.shape().h() + 1, x.shape().w() - w.shape().w() + 1, w.shape().n()};
-  const Tensor y = empty_image(device, out, options.wide_output ? DTypeOf<A>::value : DTypeOf<T>::value);
+  const Shape half{out.n(), out.h() / 2, out.w() / 2, out.c()};
+  Result result{.y = empty_image(device, out, options.wide_output ? DTypeOf<A>::value : DTypeOf<T>::value)};
+  const Tensor& y = result.y;
   // A training step uses a packed filter once: only inference keeps it.
-  kernels::run(device->context(), kernels::Conv2d<T>{.x = x.view<T>(),
-                                                     .x2 = cropped<T>(options.x2, x),
-                                                     .w = w.view<A>(),
-                                                     .b = b ? b.view<A>() : View<const A>{},
-                                                     .y = options.wide_output ? View<T>{} : y.mutable_view<T>(),
-                                                     .y_wide = options.wide_output ? y.mutable_view<A>() : View<A>{},
-                                                     .relu = options.relu,
-                                                     .cache = device->recording() ? nullptr : &w.filter_cache()});
-  return y;
+  kernels::Conv2d<T> operation{.x = x.view<T>(),
+                               .x2 = cropped<T>(options.x2, x),
+                               .w = w.view<A>(),
+                               .b = b ? b.view<A>() : View<const A>{},
+                               .y = options.wide_output ? View<T>{} : y.mutable_view<T>(),
+                               .y_wide = options.wide_output ? y.mutable_view<A>() : View<A>{},
+                               .relu = options.relu,
+                               .cache = device->recording() ? nullptr : &w.filter_cache()};
+  if (options.pooled != nullptr) {
+    result.pooled = Tensor::empty(device, half, y.dtype(), y.layout());
+    operation.pooled = result.pooled.mutable_view<T>();
+    if (device->recording()) {
+      result.code = Tensor::empty(device, half, DType::u8, y.layout());
+      operation.pool_code = result.code.mutable_view<uint8_t>();
+    }
+  }
+  kernels::run(device->context(), operation);
+  return result;
 }
 
 /// What the backward pass needs.
@@ -74,15 +91,16 @@ std::vector<Gradient> gradients(const Saved& saved, const Tensor& dy, bool maske
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOptions& options) {
-  if (options.relu && options.wide_output) {
-    throw ConfigError("conv2d: expected relu or wide_output, got both; apply relu() to the wide result");
+  if (options.wide_output && (options.relu || options.pooled != nullptr)) {
+    throw ConfigError(concat("conv2d: expected ", options.relu ? "relu" : "pooled", " or wide_output, got both; apply ",
+                             options.relu ? "relu()" : "max_pool2d()", " to the wide result"));
   }
   if (w.shape().h() > x.shape().h() || w.shape().w() > x.shape().w()) {
     throw ShapeError(concat("conv2d: expected an image of at least the filter's size, got image ", x.shape().text(),
                             " and filter ", w.shape().text()));
   }
   return dispatch_float("conv2d", x.dtype(), [&]<class T>() {
-    const Tensor y = forward<T>(x, w, b, options);
+    const auto [y, pooled, code] = forward<T>(x, w, b, options);
     const Saved saved{.x = x,
                       .x2 = options.x2,
                       .w = w,
@@ -94,6 +112,10 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOpt
     record(
         y, {x, options.x2, w, b}, [saved](const Tensor& dy, bool masked) { return gradients<T>(saved, dy, masked); },
         options.relu);
+    if (options.pooled != nullptr) {
+      record_max_pool2d(y, pooled, code);
+      *options.pooled = pooled;
+    }
     return y;
   });
 }

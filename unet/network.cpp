@@ -83,10 +83,10 @@ Tensor Network::forward(const Tensor& x, DType precision, const kernels::PhiloxK
   rule.output(x.shape().w());
 
   // Operands go by value, so that they are freed as soon as the first convolution is done with them.
-  const auto two_convolutions = [](const Level& level, Tensor input, Tensor skip) {
+  const auto two_convolutions = [](const Level& level, Tensor input, Tensor skip, Tensor* pooled = nullptr) {
     Tensor h = engine::conv2d(input, level.conv1.weight, level.conv1.bias, {.x2 = skip, .relu = true});
     input = {}, skip = {};
-    return engine::conv2d(h, level.conv2.weight, level.conv2.bias, {.relu = true});
+    return engine::conv2d(h, level.conv2.weight, level.conv2.bias, {.relu = true, .pooled = pooled});
   };
   // The two deepest levels drop features, before the pooling and the skip connection (the authors' release).
   uint32_t dropped = 0;
@@ -100,10 +100,14 @@ Tensor Network::forward(const Tensor& x, DType precision, const kernels::PhiloxK
   std::vector<Tensor> skips(encoder_.size());
   Tensor h = engine::cast(x, precision);
   for (size_t level = 0; level < encoder_.size(); ++level) {
-    h = two_convolutions(encoder_[level], std::move(h), {});
-    if (level + 1 == encoder_.size()) h = drop(h);
-    skips[level] = h;
-    h = engine::max_pool2d(h);
+    const bool drops = dropout_key != nullptr && level + 1 == encoder_.size();
+    Tensor pooled;
+    skips[level] = two_convolutions(encoder_[level], std::move(h), {}, drops ? nullptr : &pooled);
+    if (drops) {
+      skips[level] = drop(skips[level]);
+      pooled = engine::max_pool2d(skips[level]);
+    }
+    h = pooled;
   }
   h = drop(two_convolutions(bottom_, std::move(h), {}));
   for (size_t level = encoder_.size(); level-- > 0;) {

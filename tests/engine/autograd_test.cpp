@@ -36,6 +36,15 @@ TEST_CASE("gradients: every operation, finite differences in double") {
     const Tensor w = random_tensor(device, Shape{3, 3, 3, 5}, 2), b = random_tensor(device, Shape{3}, 3);
     check_gradients({x, x2, w, b}, [&] { return loss(conv2d(x, w, b, {.x2 = x2})); });
   }
+  SECTION("conv2d, pooled on the way") {
+    const Tensor x = random_tensor(device, Shape{2, 10, 13, 2}, 1), w = random_tensor(device, Shape{3, 3, 3, 2}, 2);
+    const Tensor b = random_tensor(device, Shape{3}, 3), v = random_tensor(device, Shape{3, 1, 1, 6}, 4);
+    check_gradients({x, w, b, v}, [&] {
+      Tensor pooled;
+      const Tensor y = conv2d(x, w, b, {.relu = true, .pooled = &pooled});
+      return loss(conv2d(pooled, v, {}, {.x2 = y}));
+    });
+  }
   SECTION("conv_transpose2d") {
     const Tensor x = random_tensor(device, Shape{2, 3, 3, 2}, 1), w = random_tensor(device, Shape{4, 2, 2, 2}, 2);
     const Tensor b = random_tensor(device, Shape{4}, 3), v = random_tensor(device, Shape{3, 3, 2, 4}, 5);
@@ -61,6 +70,18 @@ TEST_CASE("autograd: a tensor used twice gets the sum, full and cropped parts al
   check_gradients({x, w}, [&] {
     const Tensor h = relu(x);
     return softmax_cross_entropy(conv2d(max_pool2d(h), w, {}, {.x2 = h}), labels);
+  });
+}
+
+TEST_CASE("autograd: the sum of more gradients than a pooling takes along") {
+  const auto device = reference_device();
+  const Tensor labels = random_labels(device, Shape{1, 4, 5, 1}, 3, 9);
+  const Tensor x = random_tensor(device, Shape{1, 8, 10, 3}, 1);
+  const Tensor w = random_tensor(device, Shape{3, 1, 1, 6}, 2), v = random_tensor(device, Shape{3, 1, 1, 6}, 3);
+  check_gradients({x, w, v}, [&] {
+    const Tensor h = relu(x);
+    const Tensor pooled = max_pool2d(h);
+    return softmax_cross_entropy(add(conv2d(pooled, w, {}, {.x2 = h}), conv2d(pooled, v, {}, {.x2 = h})), labels);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "engine/add.h"
 #include "engine/autograd.h"
 #include "engine/captured_work.h"
 #include "engine/cast.h"
@@ -13,6 +14,9 @@
 #include "engine/relu.h"
 #include "engine/softmax_cross_entropy.h"
 #include "engine/staged_tensor.h"
+#if UNET_WITH_EMULATED
+#include "kernels/emulated/state.h"
+#endif
 #include "tests/catch.h"
 #include "tests/temporary_folder.h"
 #include "tests/unet/training_support.h"
@@ -122,7 +126,7 @@ TEST_CASE("device training: replayed steps equal direct ones bit for bit, with a
   }
 }
 
-TEST_CASE("device training: gradients that arrive masked have the bits of those that are masked by a ReLU of its own") {
+TEST_CASE("device training: what kernels do on the way has the bits of operations of their own") {
   const auto gradients = [](DType precision, bool fused) {
     const auto device = device_of(kTarget);
     std::vector<Tensor> parameters;
@@ -131,15 +135,19 @@ TEST_CASE("device training: gradients that arrive masked have the bits of those 
       engine::he_normal(p, 20, {.seed = parameters.size()});
       return parameters.emplace_back(p.set_requires_grad());
     };
-    const auto layer = [&](const Tensor& x, const Tensor& x2 = {}) {
+    const auto layer = [&](const Tensor& x, const Tensor& x2 = {}, Tensor* pooled = nullptr) {
       const int64_t inputs = x.shape().c() + (x2 ? x2.shape().c() : 0);
       const Tensor w = parameter({16, 3, 3, inputs}), b = parameter({16});
-      if (fused) return engine::conv2d(x, w, b, {.x2 = x2, .relu = true});
-      return engine::relu(engine::conv2d(x, w, b, {.x2 = x2}));
+      if (fused) return engine::conv2d(x, w, b, {.x2 = x2, .relu = true, .pooled = pooled});
+      const Tensor y = engine::relu(engine::conv2d(x, w, b, {.x2 = x2}));
+      // Behind an operation of its own the pooling has no part in the sum of y's gradients.
+      if (pooled) *pooled = engine::max_pool2d(engine::add(y, Tensor::zeros(device, y.shape(), y.dtype())));
+      return y;
     };
     const Tensor image = Tensor::from(device, engine::Shape{1, 20, 20, 1}, ramp(20, 20).data);
-    const Tensor skip = layer(layer(engine::cast(image, precision)));
-    const Tensor h = layer(engine::max_pool2d(skip));
+    Tensor pooled;
+    const Tensor skip = layer(layer(engine::cast(image, precision)), {}, &pooled);
+    const Tensor h = layer(pooled);
     const Tensor up = engine::conv_transpose2d(h, parameter({16, 2, 2, 16}), parameter({16}), false);
     const Tensor y = layer(up, skip);
     const Tensor scores = engine::conv2d(y, parameter({2, 1, 1, 16}), {}, {.wide_output = true});
@@ -157,6 +165,33 @@ TEST_CASE("device training: gradients that arrive masked have the bits of those 
     CHECK(gradients(precision, true) == expected);
   }
 }
+
+#if UNET_WITH_EMULATED
+TEST_CASE("device training: neither pooling a convolution's result nor a skip connection's gradient costs a launch") {
+  if (kTarget != Target::emulated) return;
+  const auto device = device_of(kTarget);
+  const auto launches = [&](auto work) {
+    const kernels::emulated::State& state = kernels::emulated::state_of(device->context());
+    const int64_t before = state.launches();
+    work();
+    return state.launches() - before;
+  };
+  const Tensor x = Tensor::from(device, engine::Shape{1, 14, 14, 16}, std::vector<float>(14 * 14 * 16, 1));
+  const Tensor w = Tensor::zeros(device, engine::Shape{16, 3, 3, 16}), v = Tensor::zeros(device, {2, 1, 1, 32});
+  const Tensor labels = Tensor::from(device, engine::Shape{1, 6, 6, 1}, std::vector<int32_t>(36));
+  w.set_requires_grad(), v.set_requires_grad();
+  const auto backward_launches = [&](bool skip) {
+    Tensor y, pooled;
+    const int64_t plain = launches([&] { engine::conv2d(x, w, {}, {.relu = true}); });
+    CHECK(launches([&] { y = engine::conv2d(x, w, {}, {.relu = true, .pooled = &pooled}); }) == plain);
+    const Tensor scores = engine::conv2d(pooled, v, {}, {.x2 = skip ? y : y.detach(), .wide_output = true});
+    const Tensor loss = engine::softmax_cross_entropy(scores, labels);
+    w.set_grad({}), v.set_grad({});
+    return launches([&] { engine::backward(loss); });
+  };
+  CHECK(backward_launches(true) == backward_launches(false));
+}
+#endif
 
 TEST_CASE("device training: resumed it goes on bit for bit") {
   const test::TemporaryFolder folder;
