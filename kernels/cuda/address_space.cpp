@@ -168,8 +168,11 @@ std::unique_ptr<AddressSpace> reserve(size_t bytes, cudaStream_t stream) {
   size_t free_bytes = 0, total_bytes = 0;
   require(cudaGetDevice(&device), "the current device");
   require(cudaMemGetInfo(&free_bytes, &total_bytes), "its memory");
-  const auto whole = static_cast<size_t>(round_up(static_cast<int64_t>(total_bytes), kGranularity));
-  if (auto mapped = MappedSpace::make(std::min(bytes, whole), device, stream)) return mapped;
+  const auto granules = [](size_t size) {
+    return static_cast<size_t>(round_up(static_cast<int64_t>(size), kGranularity));
+  };
+  bytes = granules(bytes);
+  if (auto mapped = MappedSpace::make(std::min(bytes, granules(total_bytes)), device, stream)) return mapped;
   return std::make_unique<WholeSpace>(std::min(bytes, free_bytes / 10 * 9));
 }
 
