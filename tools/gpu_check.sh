@@ -52,7 +52,7 @@ report       10   60  tables and charts of the measurements'
 
 # ---------------------------------------------------------------------------------------------------------- programs
 programs=(cudnn_tests conformance_record gpu_determinism_check gpu_op_benchmark
-          network_benchmark make_synthetic_data unet_train)
+          network_benchmark make_synthetic_data unet_infer unet_train)
 
 # Path of a program in $binaries or a folder below it; empty where it is not there.
 program() {
@@ -90,8 +90,8 @@ build() {
   binaries=$root/build-cuda
 }
 
-# Programs and those of their libraries that another machine may lack. The C library and the driver are the machine's own;
-# cuDNN and cuBLAS are large, and come with CUDA or PyTorch.
+# Programs and those of their libraries that another machine may lack. The libraries of C and C++ and the driver are the
+# machine's own, older ones would be in the way of its Python; cuDNN and cuBLAS are large, and come with CUDA or PyTorch.
 pack_programs() {
   local name path library
   mkdir -p "$pack/lib"
@@ -101,7 +101,7 @@ pack_programs() {
   for path in $(for name in "${programs[@]}"; do program "$name"; done) $(gpu_tests); do
     cp -L "$path" "$pack/"
     while read -r library; do
-      [[ $library =~ /(ld-linux|libc|libm|libdl|librt|libpthread|libcuda|libcudnn[a-z_]*|libcublas[A-Za-z]*)[.-] ]] ||
+      [[ $library =~ /(ld-linux|libc|libm|libdl|librt|libpthread|libstdc\+\+|libgcc_s|libcuda|libcudnn[a-z_]*|libcublas[A-Za-z]*)[.-] ]] ||
         cp -Lu "$library" "$pack/lib/"
     done < <(ldd "$path" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }')
   done
@@ -124,6 +124,8 @@ part_device() {
 part_tests() {
   local path status=0
   [[ -n $(gpu_tests) ]] || { echo "skipped: $binaries holds no tests for GPUs"; return 77; }
+  path=$(program unet_train)
+  [[ -z $path ]] || export UNET_PROGRAMS=${path%/*}  # some tests start the programs
   for path in $(gpu_tests) $(program cudnn_tests); do
     echo "== $path"
     "$path" || status=1

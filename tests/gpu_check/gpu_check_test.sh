@@ -19,6 +19,7 @@ fresh() {
   printf '#!/bin/sh\n[ "$1" = -L ] && echo "GPU 0: stand-in"\nexit 0\n' >"$scratch/path/nvidia-smi"
   chmod +x "$scratch/path/nvidia-smi"
   for name in gpu_tests gpu_determinism_check; do stand_in "$name" 'echo fine'; done
+  stand_in gpu_tools_tests 'echo "programs in $UNET_PROGRAMS"'
   stand_in network_benchmark 'exit 0'
   stand_in conformance_record 'echo recorded >"$2/one"'
   stand_in make_synthetic_data 'exit 0'
@@ -56,6 +57,7 @@ says() {
 fresh
 run 0 --binaries "$scratch/bin" --part device --part tests --part conformance --part determinism --part training
 for part in device tests conformance determinism training; do says "^\\| $part \\| passed"; done
+grep -q "programs in $scratch/bin" "$scratch/out/tests.log" || { echo "FAILED: tests do not find the programs"; failures=$((failures + 1)); }
 [[ -s $scratch/out/conformance/one ]] || { echo "FAILED: no conformance record"; failures=$((failures + 1)); }
 
 fresh

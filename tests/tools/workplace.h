@@ -43,8 +43,8 @@ class Workplace {
   std::string read(const std::string& name) const { return read_text(folder_ / name); }
 
   ProgramResult run(const std::string& program, const std::string& arguments) const {
-    const std::string command = "cd '" + folder_.path().string() + "' && timeout 60 " UNET_PROGRAMS "/" + program +
-                                " " + arguments + " >out.txt 2>error.txt";
+    const std::string command = "cd '" + folder_.path().string() + "' && timeout 60 '" + programs() + "/" + program +
+                                "' " + arguments + " >out.txt 2>error.txt";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), read("out.txt"), read("error.txt")};
   }
@@ -61,6 +61,12 @@ class Workplace {
       "--out ";
 
  private:
+  /// Where the programs are: where they were built, unless the environment says otherwise.
+  static std::string programs() {
+    const char* elsewhere = std::getenv("UNET_PROGRAMS");
+    return elsewhere != nullptr ? elsewhere : UNET_PROGRAMS;
+  }
+
   TemporaryFolder folder_;
 };
 
