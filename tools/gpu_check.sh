@@ -122,15 +122,15 @@ part_device() {
 }
 
 part_tests() {
-  local path status=0
+  local path failed=''
   [[ -n $(gpu_tests) ]] || { echo "skipped: $binaries holds no tests for GPUs"; return 77; }
   path=$(program unet_train)
   [[ -z $path ]] || export UNET_PROGRAMS=${path%/*}  # some tests start the programs
   for path in $(gpu_tests) $(program cudnn_tests); do
     echo "== $path"
-    "$path" || status=1
+    "$path" || failed+=" ${path##*/}"
   done
-  return $status
+  [[ -z $failed ]] || { echo "not passed:$failed"; return 1; }
 }
 
 part_conformance() {
