@@ -226,7 +226,8 @@ part_network() {
   [[ -n $python ]] || echo "no PyTorch with CUDA in python3: this project's targets alone"
   local options=(--unet "$benchmark" ${python:+--pytorch "$python"} --out "$output/network.json" --commit "$(commit)"
                  --budget "$((limit - 20))")
-  is_quick && options+=(--precisions bf16 --variants graph --repeats 100 --losses 3)
+  # The search for cuDNN's plans alone would take longer than the quick form has.
+  is_quick && options+=(--targets cuda --precisions bf16 --variants graph --passes 1 --repeats 100 --losses 3)
   "$root/benchmarks/peers/run_gpu.py" "${options[@]}"
 }
 
