@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "kernels/context.h"
-#if UNET_WITH_CUDA
+#if defined(UNET_TESTS_NEED_GPU)
 #include <cuda_runtime_api.h>
 
 #include "kernels/cuda/state.h"
@@ -39,7 +39,7 @@ class TargetMemory {
  public:
   TargetMemory(size_t bytes, size_t begin, size_t end) {
     if constexpr (kTarget == Target::cuda) {
-#if UNET_WITH_CUDA
+#if defined(UNET_TESTS_NEED_GPU)
       void* memory = nullptr;
       cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;  // a test may be recording the work that this is for
       cudaThreadExchangeStreamCaptureMode(&mode);
