@@ -17,6 +17,7 @@ struct EvalOptions {
   std::string truth, prediction, json;
   std::string labels = "auto";
   DataConfig data;
+  EvaluationOptions evaluation;
 };
 
 void add_options(CLI::App& app, EvalOptions& options) {
@@ -30,10 +31,11 @@ void add_options(CLI::App& app, EvalOptions& options) {
       ->type_name("PATH")
       ->group("Files");
   app.add_option("--json", options.json, "Write the scores here, too")->type_name("FILE")->group("Files");
-  app.add_option("--metric", options.metrics, "Scores, with commas: iou, dice, pixel, all")
+  app.add_option("--metric", options.metrics,
+                 "Scores, with commas: isbi2012, seg, iou, dice, pixel; all: those that suit the data")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"iou", "dice", "pixel", "all"}).description(""))
+      ->check(CLI::IsMember({"isbi2012", "seg", "iou", "dice", "pixel", "all"}).description(""))
       ->type_name("NAME,...")
       ->default_str("all")
       ->group("Scores");
@@ -46,34 +48,48 @@ void add_options(CLI::App& app, EvalOptions& options) {
       ->check(CLI::NonNegativeNumber.description(""))
       ->type_name("VALUE")
       ->group("Scores");
+  app.add_option(
+         "--margin", options.evaluation.margin_px,
+         "seg: predicted objects wholly nearer to a side of the image do not count; the Cell Tracking Challenge "
+         "takes 50 for DIC-C2DH-HeLa and PhC-C2DH-U373, 25 for PhC-C2DL-PSC")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->type_name("PX")
+      ->capture_default_str()
+      ->group("Scores");
   add_common_options(app, options.common);
   app.footer(
-      "Example: how well a stack was segmented\n"
-      "  unet_eval --truth labels.tif --prediction probability.tif --json scores.json\n\n"
+      "Example: how well a stack of membranes was segmented\n"
+      "  unet_eval --metric isbi2012 --truth labels.tif --prediction probability.tif --json scores.json\n"
+      "Example: cells, of which some frames have truth\n"
+      "  unet_eval --metric seg --margin 50 --truth 01_GT/SEG --prediction 01_RES\n\n"
       "Exit codes: 0 done, 2 usage, 3 data, 4 files, 5 memory.");
 }
 
 int eval(EvalOptions& options) {
   options.data.labels = parse_enum<LabelKind>("--labels", options.labels);
-  std::vector<Metric> metrics;
-  const auto wanted = [&](std::string_view name) {
+  const auto wants = [&](std::string_view name) {
     return std::find(options.metrics.begin(), options.metrics.end(), name) != options.metrics.end();
   };
-  for (const Metric metric : {Metric::iou, Metric::dice, Metric::pixel}) {
-    if (wanted("all") || wanted(name_of(metric))) metrics.push_back(metric);
+  for (const std::string& name : options.metrics) {
+    if (!wants("all")) options.evaluation.metrics.push_back(parse_enum<Metric>("--metric", name));
   }
 
-  const std::vector<PagePair> pages = pair_pages(list_pages(options.prediction), list_pages(options.truth));
+  const std::vector<InputPage> predictions = list_pages(options.prediction);
+  const std::vector<PagePair> pages =
+      pair_pages(predictions, list_pages(options.truth), wants("seg") ? Unlabelled::left_out : Unlabelled::refused);
   if (options.common.verbose) {
     for (const auto& [prediction, truth] : pages) std::cout << prediction.name() << "  <-  " << truth.name() << '\n';
   }
-  const std::vector<Score> scores = evaluate(pages, options.data, metrics);
+  const std::vector<Score> scores = evaluate(pages, options.data, options.evaluation);
   if (!options.json.empty()) write_file(options.json, scores_json(scores, pages.size()));
   if (options.common.quiet) return kDone;
-  std::cout << pages.size() << (pages.size() == 1 ? " page\n" : " pages\n");
-  for (const auto& [name, value, comment] : scores) {
-    std::cout << std::left << std::setw(18) << name << std::right << std::setw(10) << std::fixed << std::setprecision(6)
-              << value << (comment.empty() ? "" : "   " + comment) << '\n';
+  std::cout << pages.size() << (pages.size() == 1 ? " page" : " pages");
+  if (pages.size() < predictions.size()) std::cout << " with truth, of " << predictions.size() << " predicted";
+  std::cout << '\n';
+  for (const Score& score : scores) {
+    const std::string remark = score.remark();
+    std::cout << std::left << std::setw(18) << score.name << std::right << std::setw(10) << std::fixed
+              << std::setprecision(6) << score.value << (remark.empty() ? "" : "   " + remark) << '\n';
   }
   return kDone;
 }

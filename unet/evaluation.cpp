@@ -4,9 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "unet/isbi2012.h"
 #include "unet/labels.h"
 #include "unet/metrics.h"
 #include "unet/readable.h"
+#include "unet/seg_score.h"
 
 namespace unet {
 namespace {
@@ -25,12 +27,13 @@ class FileReader {
 
 struct Prediction {
   LabelMap classes;
-  std::optional<Image> probability;  // [H,W,1], of the last of two classes
+  std::optional<Image> probability{};  // [H,W,1], of the last of two classes
+  std::optional<LabelMap> ids{};       // against instances
 };
 
 /// Values in [0,1] that a threshold of one half turns into classes.
 Prediction from_probability(Image probability) {
-  Prediction prediction{.classes = LabelMap(probability.height, probability.width), .probability = std::nullopt};
+  Prediction prediction{.classes = LabelMap(probability.height, probability.width)};
   std::transform(probability.data.begin(), probability.data.end(), prediction.classes.data.begin(),
                  [](float p) { return p >= 0.5F ? 1 : 0; });
   prediction.probability = std::move(probability);
@@ -47,13 +50,21 @@ Prediction read_prediction(ImageReader& reader, const InputPage& page, const Lab
       throw DataError(concat("evaluate: ", page.name(), " holds probabilities, but the truth has ", truth.classes(),
                              " classes; write them with --write classes"));
     }
-    return from_probability(reader.read(page.page));
+    Image probability = reader.read(page.page);
+    const auto outside = [](float p) { return p < 0 || p > 1; };
+    const auto bad = std::find_if(probability.data.begin(), probability.data.end(), outside);
+    if (bad != probability.data.end()) {
+      throw DataError(
+          concat("evaluate: ", page.name(), ": expected probabilities from 0 to 1, got ", *bad, "; scale the values"));
+    }
+    return from_probability(std::move(probability));
   }
 
   LabelMap values = reader.read_labels(page.page);
   if (truth.kind == LabelKind::instances) {
+    LabelMap ids = values;
     for (int32_t& value : values.data) value = value > 0 ? 1 : 0;
-    return {.classes = std::move(values), .probability = std::nullopt};
+    return {.classes = std::move(values), .ids = std::move(ids)};
   }
   const auto is_class = [&](int32_t value) {
     return std::binary_search(truth.class_values.begin(), truth.class_values.end(), value);
@@ -63,7 +74,7 @@ Prediction read_prediction(ImageReader& reader, const InputPage& page, const Lab
       const auto found = std::lower_bound(truth.class_values.begin(), truth.class_values.end(), value);
       value = static_cast<int32_t>(found - truth.class_values.begin());
     }
-    return {.classes = std::move(values), .probability = std::nullopt};
+    return {.classes = std::move(values)};
   }
   if (truth.classes() != 2 || type.kind != SampleKind::unsigned_integer || type.bits > 16) {
     throw DataError(concat("evaluate: ", page.name(), ": expected the truth's class values, got others"));
@@ -75,14 +86,11 @@ Prediction read_prediction(ImageReader& reader, const InputPage& page, const Lab
   return from_probability(std::move(probability));
 }
 
-/// Classes of the true page: -1 where ignored.
+/// Classes or ids of the true page: -1 where ignored.
 LabelMap read_truth(ImageReader& reader, const InputPage& page, const LabelSurvey& survey) {
-  LabelMap classes = read_label_values(reader, page.page);
-  survey.translate(classes);
-  if (survey.kind == LabelKind::instances) {
-    for (int32_t& value : classes.data) value = std::min(value, 1);
-  }
-  return classes;
+  LabelMap truth = read_label_values(reader, page.page);
+  survey.translate(truth);
+  return truth;
 }
 
 Image as_image(const LabelMap& classes) {
@@ -99,49 +107,143 @@ void add_per_class(std::vector<Score>& scores, const char* name, const Confusion
   if (confusion.classes() > 2) scores.push_back({concat(name, "_mean"), mean, "without background"});
 }
 
+/// Why a metric cannot be computed; empty where it can.
+std::string obstacle(Metric metric, const LabelSurvey& truth, const std::vector<PagePair>& pages) {
+  const std::string kind = truth.kind == LabelKind::instances ? "instances" : concat(truth.classes(), " classes");
+  if (metric == Metric::isbi2012) {
+    if (truth.kind != LabelKind::classes || truth.classes() != 2) {
+      return concat("isbi2012: expected truth of two classes, membrane and cell, got ", kind);
+    }
+    if (truth.ignore >= 0) return "isbi2012: the challenge knows no ignored pixels; leave --ignore out";
+  }
+  if (metric == Metric::seg) {
+    if (truth.kind != LabelKind::instances) {
+      return concat("seg: expected instance ids as truth (force with --labels instances), got ", kind);
+    }
+    for (const auto& [predicted, label] : pages) {
+      if (!predicted.info.type.is_integer()) {
+        return concat("seg: ", predicted.name(), ": expected instance ids, got ", predicted.info.type.name(),
+                      " values; write them with --write instances");
+      }
+    }
+  }
+  return {};
+}
+
+/// The metrics asked for, or all that can be computed.
+std::vector<Metric> chosen_metrics(const std::vector<Metric>& asked, const LabelSurvey& truth,
+                                   const std::vector<PagePair>& pages) {
+  std::vector<Metric> chosen;
+  for (size_t i = 0; i < EnumNames<Metric>::value.size(); ++i) {
+    const auto metric = static_cast<Metric>(i);
+    const bool is_asked = std::find(asked.begin(), asked.end(), metric) != asked.end();
+    if (!asked.empty() && !is_asked) continue;
+    const std::string why_not = obstacle(metric, truth, pages);
+    if (is_asked && !why_not.empty()) throw DataError(why_not);
+    if (why_not.empty()) chosen.push_back(metric);
+  }
+  return chosen;
+}
+
+/// Everything that is collected page by page.
+struct Tally {
+  ConfusionMatrix confusion;
+  PixelError pixel_error;
+  Isbi2012 isbi2012;
+  SegScore seg;
+};
+
+Score best_score(const char* name, const BestScore& best) {
+  return {.name = name, .value = best.value, .details = {{"threshold", best.threshold}}};
+}
+
+void add_scores(std::vector<Score>& scores, Metric metric, const Tally& tally) {
+  switch (metric) {
+    case Metric::isbi2012: {
+      const Isbi2012::Scores best = tally.isbi2012.scores();
+      scores.push_back(best_score("warping_error", best.warping_error));
+      scores.push_back(best_score("rand_error", best.rand_error));
+      scores.push_back(best_score("pixel_error", best.pixel_error));
+      scores.push_back(best_score("v_rand", best.v_rand));
+      scores.push_back(best_score("v_info", best.v_info));
+      break;
+    }
+    case Metric::seg:
+      scores.push_back({.name = "seg",
+                        .value = tally.seg.value(),
+                        .details = {{"objects", static_cast<double>(tally.seg.objects())},
+                                    {"matched", static_cast<double>(tally.seg.matched())}}});
+      break;
+    case Metric::iou:
+      add_per_class(scores, "iou", tally.confusion, &ConfusionMatrix::iou, tally.confusion.mean_iou());
+      break;
+    case Metric::dice:
+      add_per_class(scores, "dice", tally.confusion, &ConfusionMatrix::dice, tally.confusion.mean_dice());
+      break;
+    case Metric::pixel: {
+      scores.push_back({"pixel_accuracy", tally.confusion.pixel_accuracy()});
+      const bool has_error =
+          std::any_of(scores.begin(), scores.end(), [](const Score& score) { return score.name == "pixel_error"; });
+      const PixelError::Best best = tally.pixel_error.best();
+      if (tally.confusion.classes() == 2 && !has_error) {
+        scores.push_back(best_score("pixel_error", {best.error, best.threshold}));
+      }
+      break;
+    }
+  }
+}
+
 }  // namespace
 
+std::string Score::remark() const {
+  std::string text = comment;
+  for (const auto& [detail, number] : details)
+    text += concat(text.empty() ? "" : ", ", detail, " ", number_text(number));
+  return text;
+}
+
 std::vector<Score> evaluate(const std::vector<PagePair>& pages, const DataConfig& config,
-                            const std::vector<Metric>& metrics) {
+                            const EvaluationOptions& options) {
   std::vector<InputPage> truth_pages;
   for (const PagePair& pair : pages) truth_pages.push_back(pair.label);
   const LabelSurvey survey = survey_labels(truth_pages, config);
+  const std::vector<Metric> metrics = chosen_metrics(options.metrics, survey, pages);
+  const auto is_chosen = [&](Metric metric) {
+    return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
+  };
 
-  ConfusionMatrix confusion(survey.classes());
-  PixelError pixel_error;
+  Tally tally{.confusion = ConfusionMatrix(survey.classes()),
+              .pixel_error = {},
+              .isbi2012 = {},
+              .seg = SegScore(options.margin_px)};
   FileReader predictions, truths;
-  for (const auto& [predicted, truth] : pages) {
-    const LabelMap classes = read_truth(truths.open(truth.file), truth, survey);
+  for (const auto& [predicted, label] : pages) {
+    LabelMap truth = read_truth(truths.open(label.file), label, survey);
     const Prediction prediction = read_prediction(predictions.open(predicted.file), predicted, survey);
-    confusion.add(prediction.classes, classes);
-    pixel_error.add(prediction.probability ? *prediction.probability : as_image(prediction.classes), classes);
+    if (is_chosen(Metric::seg)) tally.seg.add(*prediction.ids, truth);
+    if (survey.kind == LabelKind::instances) {
+      for (int32_t& id : truth.data) id = std::min(id, 1);
+    }
+    const Image probability = prediction.probability ? *prediction.probability : as_image(prediction.classes);
+    if (is_chosen(Metric::isbi2012)) tally.isbi2012.add(probability, truth);
+    tally.confusion.add(prediction.classes, truth);
+    tally.pixel_error.add(probability, truth);
   }
 
   std::vector<Score> scores;
-  for (const Metric metric : metrics) {
-    switch (metric) {
-      case Metric::iou:
-        add_per_class(scores, "iou", confusion, &ConfusionMatrix::iou, confusion.mean_iou());
-        break;
-      case Metric::dice:
-        add_per_class(scores, "dice", confusion, &ConfusionMatrix::dice, confusion.mean_dice());
-        break;
-      case Metric::pixel:
-        scores.push_back({"pixel_accuracy", confusion.pixel_accuracy(), ""});
-        if (confusion.classes() == 2) {
-          const PixelError::Best best = pixel_error.best();
-          scores.push_back({"pixel_error", best.error, concat("best threshold ", number_text(best.threshold))});
-        }
-        break;
-    }
-  }
+  for (const Metric metric : metrics) add_scores(scores, metric, tally);
   return scores;
 }
 
 std::string scores_json(const std::vector<Score>& scores, size_t pages) {
-  nlohmann::ordered_json values = nlohmann::ordered_json::object();
-  for (const Score& score : scores) values[score.name] = score.value;
-  return nlohmann::ordered_json{{"pages", pages}, {"scores", values}}.dump(2) + "\n";
+  nlohmann::ordered_json values = nlohmann::ordered_json::object(), details;
+  for (const Score& score : scores) {
+    values[score.name] = score.value;
+    for (const auto& [detail, number] : score.details) details[score.name][detail] = number;
+  }
+  nlohmann::ordered_json json{{"pages", pages}, {"scores", values}};
+  if (!details.is_null()) json["details"] = details;
+  return json.dump(2) + "\n";
 }
 
 }  // namespace unet

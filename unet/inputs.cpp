@@ -261,7 +261,8 @@ std::vector<InputPage> list_pages(const std::string& path) {
   return pages;
 }
 
-std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std::vector<InputPage>& labels) {
+std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std::vector<InputPage>& labels,
+                                 Unlabelled unlabelled) {
   if (images.empty() || labels.empty()) throw DataError("pair images and labels: one of them has no page");
   const std::vector<fs::path> image_files = files_of(images), label_files = files_of(labels);
   if (image_files.size() == 1 || label_files.size() == 1) return pair_by_index(images, labels);
@@ -276,7 +277,7 @@ std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std
   std::set<size_t> paired_labels;
   for (const auto& [image, label] : matches) paired_labels.insert(label);
   for (size_t i = 0; i < image_files.size(); ++i) {
-    if (!matches.contains(i)) lonely_images.push_back(image_files[i]);
+    if (unlabelled == Unlabelled::refused && !matches.contains(i)) lonely_images.push_back(image_files[i]);
   }
   for (size_t j = 0; j < label_files.size(); ++j) {
     if (!paired_labels.contains(j)) lonely_labels.push_back(label_files[j]);

@@ -32,13 +32,17 @@ struct PagePair {
   InputPage image, label;
 };
 
+/// What to do with image files without a label file: an error, or nothing.
+enum class Unlabelled : uint8_t { refused, left_out };
+
 /// Pairs every image page with its label page. Where either side is a single file, by index; else files by name and
 /// their pages by index. Names, without extension, pair under the first of these rules that pairs them all:
 /// - they are equal;
 /// - one side's is the other's with the same text before and after it (`a.png` and `a_mask.png`);
 /// - they are equal without what all names of a side begin and end with (`t002.tif` and `man_seg002.tif`).
 /// Numbers are never split: `1` does not pair with `11_mask`. Throws DataError naming every file without a partner, or
-/// both of a pair whose numbers of pages or whose sizes differ.
-std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std::vector<InputPage>& labels);
+/// both of a pair whose numbers of pages or whose sizes differ; label files must have a partner always.
+std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std::vector<InputPage>& labels,
+                                 Unlabelled unlabelled = Unlabelled::refused);
 
 }  // namespace unet

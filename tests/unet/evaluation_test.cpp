@@ -21,7 +21,7 @@ std::vector<Score> scores_of(const std::vector<uint8_t>& truth, const std::vecto
   test::write_text(folder / "truth.png", row(truth));
   test::write_text(folder / "prediction.png", row(prediction));
   return evaluate(pair_pages(list_pages(folder / "prediction.png"), list_pages(folder / "truth.png")), config,
-                  {Metric::iou, Metric::dice, Metric::pixel});
+                  {.metrics = {Metric::iou, Metric::dice, Metric::pixel}});
 }
 
 double value_of(const std::vector<Score>& scores, const std::string& name) {
