@@ -21,7 +21,8 @@ struct InferOptions {
   CommonOptions common;
   std::string model, input, output;
   std::vector<std::string> write{"probability"};
-  std::string averaging = "none";
+  std::string averaging = "none", average_of = "scores";
+  std::string scale = "1";
   std::string tile = "auto";
   std::string max_memory;
   bool exact = false;
@@ -40,14 +41,15 @@ void add_options(CLI::App& app, InferOptions& options) {
       ->group("Files");
   app.add_option("--output", options.output,
                  "Result file for one input and one kind of result; otherwise a folder for NAME_probability.tif, "
-                 "NAME_classes.tif, NAME_instances.tif, NAME_overlay.png and NAME_objects.csv")
+                 "NAME_classes.tif, NAME_instances.tif, NAME_overlay.png, NAME_objects.csv and NAME_rois.zip")
       ->required()
       ->type_name("PATH")
       ->group("Files");
-  app.add_option("--write", options.write, "Results, with commas: probability, classes, instances, overlay, objects")
+  app.add_option("--write", options.write,
+                 "Results, with commas: probability, classes, instances, overlay, objects (table), rois (for ImageJ)")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"probability", "classes", "instances", "overlay", "objects"}).description(""))
+      ->check(CLI::IsMember({"probability", "classes", "instances", "overlay", "objects", "rois"}).description(""))
       ->type_name("KIND,...")
       ->default_str("probability")
       ->group("Results");
@@ -57,7 +59,7 @@ void add_options(CLI::App& app, InferOptions& options) {
       ->type_name("0..1")
       ->capture_default_str()
       ->group("Results");
-  app.add_option("--min-area", options.segmentation.min_area_px, "Leave out smaller instances")
+  app.add_option("--min-area", options.segmentation.instances.min_area_px, "Leave out smaller instances")
       ->check(CLI::NonNegativeNumber.description(""))
       ->type_name("PX")
       ->capture_default_str()
@@ -67,10 +69,33 @@ void add_options(CLI::App& app, InferOptions& options) {
       ->type_name("4|8")
       ->capture_default_str()
       ->group("Results");
+  app.add_flag("--fill-holes", options.segmentation.instances.fill_holes,
+               "Fill background that one class encloses, before instances are found")
+      ->group("Results");
+  app.add_flag("--regrow", options.segmentation.instances.regrow,
+               "Give instances back the border that training took from between them; never merges any")
+      ->group("Results");
+  app.add_option("--scale", options.scale,
+                 "Enlarge images by a factor for the network, and results back; auto: to the pixel size of training")
+      ->type_name("auto|FACTOR")
+      ->capture_default_str()
+      ->group("Computing");
   app.add_option("--tta", options.averaging,
-                 "Average over flipped (flips: 4) or also turned (d4: 8) versions of each tile")
-      ->check(CLI::IsMember({"none", "flips", "d4"}).description(""))
-      ->type_name("none|flips|d4")
+                 "Average over flipped (flips: 4), flipped and turned (d4: 8) versions of each tile, or over seven "
+                 "rotations of the image (rot7)")
+      ->check(CLI::IsMember({"none", "flips", "d4", "rot7"}).description(""))
+      ->type_name("none|flips|d4|rot7")
+      ->capture_default_str()
+      ->group("Computing");
+  app.add_option("--tta-average", options.average_of, "What --tta averages: scores before softmax, or probabilities")
+      ->check(CLI::IsMember({"scores", "probabilities"}).description(""))
+      ->type_name("scores|probabilities")
+      ->capture_default_str()
+      ->group("Computing");
+  app.add_option("--batch", options.segmentation.inference.batch,
+                 "Tiles in one pass of the network; more than 1 pays on GPUs")
+      ->check(CLI::Range(int64_t{1}, int64_t{1024}).description(""))
+      ->type_name("N")
       ->capture_default_str()
       ->group("Computing");
   app.add_option("--tile", options.tile, "Side of the input tiles; auto: the fastest one that fits into memory")
@@ -100,18 +125,28 @@ int64_t parse_tile(const std::string& text) {
   return side;
 }
 
+/// 0 for auto.
+double parse_scale(const std::string& text) {
+  if (text == "auto") return 0;
+  double factor = 0;
+  if (!CLI::detail::lexical_cast(text, factor) || !(factor >= 0.01 && factor <= 100)) {
+    throw ConfigError(concat("--scale: expected auto or a factor of 0.01 to 100, got ", text));
+  }
+  return factor;
+}
+
 SegmentationOptions resolve(const InferOptions& options) {
   SegmentationOptions resolved = options.segmentation;
   resolved.outputs.clear();
   for (const std::string& kind : options.write) resolved.outputs.push_back(parse_enum<Output>("--write", kind));
   if (!options.max_memory.empty()) resolved.max_memory_bytes = parse_bytes(options.max_memory);
-  resolved.connectivity = static_cast<Connectivity>(options.connectivity);
+  resolved.instances.connectivity = static_cast<Connectivity>(options.connectivity);
   const int64_t side = parse_tile(options.tile);
   resolved.inference.tile = {side, side};
   resolved.inference.precision = options.common.precision == "bf16" ? DType::bf16 : DType::f32;
-  resolved.inference.averaging = options.averaging == "d4"      ? Averaging::d4
-                                 : options.averaging == "flips" ? Averaging::flips
-                                                                : Averaging::none;
+  resolved.inference.averaging = parse_enum<Averaging>("--tta", options.averaging);
+  resolved.inference.average_of = parse_enum<AverageOf>("--tta-average", options.average_of);
+  resolved.scale = parse_scale(options.scale);
   return resolved;
 }
 

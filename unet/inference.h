@@ -4,16 +4,37 @@
 #include <functional>
 #include <string>
 
+#include "unet/enum_names.h"
 #include "unet/network.h"
 #include "unet/tile.h"
 
 namespace unet {
 
-/// Test-time averaging over symmetric versions of each tile; scores are averaged, then softmax.
+/// Test-time averaging over versions of the image.
 enum class Averaging : uint8_t {
   none,
   flips,  // identity, left-right, up-down, both: the authors' release
-  d4      // the eight symmetries of the square
+  d4,     // the eight symmetries of the square
+  rot7    // turned by k * 360/7 degrees, k = 0 .. 6, and back: see Note [Seven rotations]
+};
+template <>
+struct EnumNames<Averaging> {
+  static constexpr std::array<std::string_view, 4> value{"none", "flips", "d4", "rot7"};
+};
+
+// Note [Seven rotations]: the paper averages "over 7 rotated versions of the input data" without saying which; seven
+// equal parts of the circle are taken. The whole image is turned about its centre, and tiles of the turned image lie on
+// the same multiples of 2^depth whatever they are needed for, so the result does not depend on the tiles: each tile of
+// the image asks for the window of the turned image that covers it, up to 1.41 times as high and wide.
+
+/// What is averaged over the versions.
+enum class AverageOf : uint8_t {
+  scores,        // before softmax: the authors' release
+  probabilities  // after it
+};
+template <>
+struct EnumNames<AverageOf> {
+  static constexpr std::array<std::string_view, 2> value{"scores", "probabilities"};
 };
 
 struct InferenceOptions {
@@ -21,6 +42,8 @@ struct InferenceOptions {
   size_t max_memory_bytes = 0;   // for the tile's activations and the output rows held back; 0: 4 GiB
   DType precision = DType::f32;  // f32 or bf16
   Averaging averaging = Averaging::none;
+  AverageOf average_of = AverageOf::scores;
+  int64_t batch = 1;  // tiles in one pass of the network
   TileStride stride = TileStride::phase;
   std::function<void(const std::string&)> on_message{};  // one line for the user, where another tile has to be taken
 };
@@ -42,8 +65,9 @@ Size inference_tile(const NetworkConfig& config, Size image, const InferenceOpti
 /// edges. With ConvolutionMode::direct on the network's device the result is bit for bit the one of a single tile
 /// that covers the image (TileStride::phase).
 ///
-/// Where a tile does not fit into the device's memory it is halved and tried again, before anything is written; throws
-/// OutOfMemory if the smallest does not fit either. Returns the tile that was taken in the end.
+/// Where a pass does not fit into the device's memory, half of the batch and then half of the tile is tried, before
+/// anything is written; throws OutOfMemory if the smallest does not fit either. Returns the tile that was taken in the
+/// end. Throws ConfigError unless the batch is at least 1.
 Size predict(const Network& network, Size image, const ReadWindow& read, const InferenceOptions& options,
              const WriteBand& write, const TileProgress& progress = {});
 

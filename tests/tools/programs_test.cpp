@@ -54,6 +54,16 @@ TEST_CASE("programs: train, look at the run, segment") {
     CHECK(fs::exists(place.path(stem + "_instances.tif")));
     CHECK(fs::exists(place.path(stem + "_objects.csv")));
   }
+
+  const Result more = place.run("unet_infer",
+                                "--model run/model.safetensors --input images --output more --write rois,probability "
+                                "--tta rot7 --tta-average probabilities --scale 1.5 --batch 2 --fill-holes --regrow "
+                                "--min-area 5");
+  INFO(more.error);
+  REQUIRE(more.code == 0);
+  CHECK(contains(more.out, "page3_rois.zip"));
+  CHECK(place.read("more/page0_rois.zip").substr(0, 2) == "PK");
+  CHECK(ImageReader(place.path("more/page0_probability.tif")).read(0).shape_text() == "[64,72,1]");
 }
 
 TEST_CASE("programs: --check validates, predicts and writes nothing") {
@@ -143,6 +153,11 @@ TEST_CASE("programs: errors have their exit code and name what is wrong") {
   refused("unet_infer", infer + "--model model.safetensors --max-memory much", 2, "much");
   refused("unet_infer", infer + "--model model.safetensors --device cuda:99", 2, "device: ");
   refused("unet_infer", infer + "--model model.safetensors --threshold 2", 2, "--threshold");
+  refused("unet_infer", infer + "--model model.safetensors --scale big", 2, "--scale: expected auto or a factor");
+  refused("unet_infer", infer + "--model model.safetensors --scale 0", 2, "--scale: expected auto or a factor");
+  refused("unet_infer", infer + "--model model.safetensors --batch 0", 2, "--batch");
+  refused("unet_infer", infer + "--model model.safetensors --tta rot8", 2, "rot7");
+  refused("unet_infer", infer + "--model model.safetensors --tta-average logits", 2, "probabilities");
   refused("unet_infer", "--input nowhere --output results --model model.safetensors", 4, "nowhere");
 
   const std::string eval = "--truth labels --prediction ";

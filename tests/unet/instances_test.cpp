@@ -1,0 +1,145 @@
+#include "unet/instances.h"
+
+#include <set>
+
+#include "tests/catch.h"
+#include "tests/unet/random_labels.h"
+#include "unet/separation.h"
+
+namespace unet {
+namespace {
+
+LabelMap map(int64_t width, std::vector<int32_t> data) {
+  LabelMap labels(std::ssize(data) / width, width);
+  labels.data = std::move(data);
+  return labels;
+}
+
+/// Holes by flooding the background from the edge until nothing changes; for one label.
+LabelMap reference_filled(const LabelMap& labels, bool by_corners) {
+  LabelMap open(labels.height, labels.width);
+  const auto reached = [&](int64_t y, int64_t x) {
+    if (y == 0 || x == 0 || y == labels.height - 1 || x == labels.width - 1) return true;
+    for (int64_t dy = -1; dy <= 1; ++dy) {
+      for (int64_t dx = -1; dx <= 1; ++dx) {
+        if ((by_corners || dy == 0 || dx == 0) && open.at(y + dy, x + dx) == 1) return true;
+      }
+    }
+    return false;
+  };
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (int64_t y = 0; y < labels.height; ++y) {
+      for (int64_t x = 0; x < labels.width; ++x) {
+        if (labels.at(y, x) != 0 || open.at(y, x) == 1 || !reached(y, x)) continue;
+        open.at(y, x) = 1;
+        changed = true;
+      }
+    }
+  }
+  for (int32_t& v : open.data) v = 1 - v;
+  return open;
+}
+
+}  // namespace
+
+TEST_CASE("instances: holes of one class are those that a flood from the edge leaves dry") {
+  int filled = 0;
+  for (uint32_t step = 0; step < 300; ++step) {
+    LabelMap labels = test::random_labels(step, 20, 1);
+    for (size_t i = 0; i < labels.data.size(); ++i) labels.data[i] ^= step % 2 == 0 && i % 3 != 0 ? 1 : 0;
+    for (const Connectivity connectivity : {Connectivity::four, Connectivity::eight}) {
+      LabelMap got = labels;
+      fill_holes(got, connectivity);
+      CAPTURE(step);
+      REQUIRE(got.data == reference_filled(labels, connectivity == Connectivity::four).data);
+      filled += got.data != labels.data ? 1 : 0;
+    }
+  }
+  CHECK(filled > 50);
+}
+
+TEST_CASE("instances: a hole belongs to the only class around it") {
+  LabelMap labels = map(7, {2, 2, 2, 1, 1, 1, 1,  //
+                            2, 0, 2, 1, 0, 0, 2,  //
+                            2, 2, 2, 1, 1, 2, 2,  //
+                            0, 1, 1, 1, 0, 2, 0,  //
+                            0, 1, 1, 1, 1, 1, 0});
+  LabelMap expected = labels;
+  expected.at(1, 1) = 2;
+  fill_holes(labels, Connectivity::eight);
+  CHECK(labels.data == expected.data);  // (1,4) lies between two classes, (3,4) too
+}
+
+TEST_CASE("instances: the separation border goes back to the instances that it was taken from") {
+  LabelMap touching(30, 40);
+  for (int64_t y = 2; y < 28; ++y) {
+    for (int64_t x = 3; x < 37; ++x) touching.at(y, x) = static_cast<int32_t>(1 + (x - 3) / 12 + 3 * ((y - 2) / 9));
+  }
+  const LabelMap carved = separate_instances(touching, SeparationBorder::freiburg);
+  const Components plain = find_instances(carved, {.connectivity = Connectivity::eight});
+  CHECK(plain.count == 9);
+  CHECK(plain.ids.data != touching.data);
+  const Components grown = find_instances(carved, {.connectivity = Connectivity::eight, .regrow = true});
+  int64_t carved_px = 0, wrong_px = 0;
+  for (size_t i = 0; i < touching.data.size(); ++i) {
+    carved_px += plain.ids.data[i] != touching.data[i] ? 1 : 0;
+    wrong_px += grown.ids.data[i] != touching.data[i] ? 1 : 0;
+  }
+  CHECK(carved_px > 100);
+  CHECK(wrong_px <= 8);  // at most two where four instances meet
+}
+
+TEST_CASE("instances: regrowth neither merges nor reaches into open background") {
+  int64_t given = 0;
+  for (uint32_t step = 0; step < 200; ++step) {
+    const LabelMap before = connected_components(test::random_labels(step, 25, 4), Connectivity::four).ids;
+    LabelMap after = before;
+    regrow_separation(after);
+    for (int64_t y = 0; y < before.height; ++y) {
+      for (int64_t x = 0; x < before.width; ++x) {
+        const auto id = [&](int64_t v, int64_t u) {
+          return v < 0 || u < 0 || v >= before.height || u >= before.width ? 0 : before.at(v, u);
+        };
+        std::set<int32_t> between;  // instances with another one on the other side of the pixel
+        for (int64_t dy = -1; dy <= 1; ++dy) {
+          for (int64_t dx = -1; dx <= 1; ++dx) {
+            const int32_t near = id(y + dy, x + dx),
+                          far = id(y - dy, x - dx) != 0 ? id(y - dy, x - dx) : id(y - 2 * dy, x - 2 * dx);
+            if (near != 0 && far != 0 && near != far) between.insert(near);
+          }
+        }
+        if (before.at(y, x) != 0) {
+          REQUIRE(after.at(y, x) == before.at(y, x));
+        } else if (between.empty()) {
+          REQUIRE(after.at(y, x) == 0);
+        } else {
+          REQUIRE(between.contains(after.at(y, x)));
+          ++given;
+        }
+      }
+    }
+  }
+  CHECK(given > 100);
+}
+
+TEST_CASE("instances: holes count for the area, regrowth does not") {
+  const LabelMap classes = map(8, {1, 1, 1, 0, 1, 0, 1, 1,  //
+                                   1, 0, 1, 0, 1, 0, 1, 1,  //
+                                   1, 1, 1, 0, 1, 0, 1, 1});
+  CHECK(find_instances(classes, {}).count == 3);
+  CHECK(find_instances(classes, {.min_area_px = 9}).count == 0);
+  const Components filled = find_instances(classes, {.fill_holes = true, .min_area_px = 9, .regrow = true});
+  CHECK(filled.count == 1);
+  CHECK(filled.ids.data == map(8, {1, 1, 1, 0, 0, 0, 0, 0,  //
+                                   1, 1, 1, 0, 0, 0, 0, 0,  //
+                                   1, 1, 1, 0, 0, 0, 0, 0})
+                               .data);
+  CHECK(find_instances(classes, {.min_area_px = 6, .regrow = true}).ids.data == map(8, {1, 1, 1, 0, 0, 0, 2, 2,  //
+                                                                                        1, 0, 1, 0, 0, 0, 2, 2,  //
+                                                                                        1, 1, 1, 0, 0, 0, 2, 2})
+                                                                                    .data);
+  CHECK_THROWS_AS(find_instances(LabelMap(2, 2, 2), {}), ShapeError);
+}
+
+}  // namespace unet

@@ -1,0 +1,221 @@
+#include "unet/page_sinks.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "unet/image_writer.h"
+#include "unet/imagej_roi.h"
+#include "unet/object_table.h"
+#include "unet/output_file.h"
+#include "unet/picture.h"
+#include "unet/png_io.h"
+#include "unet/zip_writer.h"
+
+namespace unet {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The class of each pixel of a band under the options' threshold.
+LabelMap classify(const Image& probabilities, double threshold) {
+  if (probabilities.channels != 2) return most_probable(probabilities);
+  LabelMap labels(probabilities.height, probabilities.width);
+  for (size_t i = 0; i < labels.data.size(); ++i) labels.data[i] = probabilities.data[2 * i + 1] >= threshold ? 1 : 0;
+  return labels;
+}
+
+Image channel(const Image& image, int64_t c) {
+  Image out(image.height, image.width);
+  for (size_t i = 0; i < out.data.size(); ++i) {
+    out.data[i] = image.data[i * static_cast<size_t>(image.channels) + static_cast<size_t>(c)];
+  }
+  return out;
+}
+
+WriterOptions writer_options(const SegmentationJob& job, int64_t pages, SampleType type) {
+  const PageInfo& info = job.reader.info(0);
+  WriterOptions o{.pages = pages, .height = info.height, .width = info.width, .type = type};
+  if (pages == job.reader.pages()) o.metadata = job.reader.metadata();
+  o.metadata.pixel_size = job.reader.metadata().pixel_size;
+  o.metadata.axes.channels = 1;
+  return o;
+}
+
+/// With more than two classes a page of the input becomes a page a class; those after the first wait in memory.
+class ProbabilitySink final : public PageSink {
+ public:
+  ProbabilitySink(const SegmentationJob& job, const fs::path& file)
+      : classes_(job.model.info.network.classes),
+        writer_(file,
+                writer_options(job, classes_ == 2 ? job.reader.pages() : job.reader.pages() * classes_, kFloat32)) {}
+  void band(int64_t, int64_t, const Image& p) override {
+    if (classes_ == 2) return writer_.write_rows(channel(p, 1));
+    writer_.write_rows(channel(p, 0));
+    for (int64_t c = 1; c < classes_; ++c) waiting_.push_back({c, channel(p, c)});
+  }
+  void page_done(int64_t) override {
+    std::stable_sort(waiting_.begin(), waiting_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [c, band] : waiting_) writer_.write_rows(band);
+    waiting_.clear();
+  }
+  void commit() override { writer_.commit(); }
+
+ private:
+  int64_t classes_;
+  ImageWriter writer_;
+  std::vector<std::pair<int64_t, Image>> waiting_;
+};
+
+class ClassesSink final : public PageSink {
+ public:
+  ClassesSink(const SegmentationJob& job, const fs::path& file)
+      : threshold_(job.options.threshold), writer_(file, writer_options(job, job.reader.pages(), kUint8)) {
+    const std::vector<int64_t>& values = job.model.info.class_values;
+    const bool fit = values.size() == static_cast<size_t>(job.model.info.network.classes) &&
+                     std::all_of(values.begin(), values.end(), [](int64_t v) { return v >= 0 && v <= 255; });
+    for (int64_t c = 0; c < job.model.info.network.classes; ++c) {
+      values_.push_back(static_cast<int32_t>(fit ? values[static_cast<size_t>(c)] : c));
+    }
+  }
+  void band(int64_t, int64_t, const Image& p) override {
+    LabelMap labels = classify(p, threshold_);
+    for (int32_t& v : labels.data) v = values_[static_cast<size_t>(v)];
+    writer_.write_rows(labels);
+  }
+  void page_done(int64_t) override {}
+  void commit() override { writer_.commit(); }
+
+ private:
+  double threshold_;
+  std::vector<int32_t> values_;
+  ImageWriter writer_;
+};
+
+/// Number with zeros in front, so that names sort as numbers do.
+std::string padded(int64_t number, size_t digits) {
+  const std::string text = std::to_string(number);
+  return std::string(digits - std::min(digits, text.size()), '0') + text;
+}
+
+/// An archive of ROIs named PAGE-ID, both from 1.
+class RoiSink {
+ public:
+  RoiSink(const SegmentationJob& job, const fs::path& file) : job_(job), zip_(file) {}
+  void add_page(int64_t page, const Components& found) {
+    const Axes& axes = job_.reader.metadata().axes;
+    const auto all = trace_outlines(found.ids, found.count, job_.options.instances.connectivity);
+    for (size_t i = 0; i < all.size(); ++i) {
+      ImagejRoi roi{.name = concat(padded(page + 1, 4), "-", padded(static_cast<int64_t>(i + 1), 5)),
+                    .page = page,
+                    .is_hyperstack = axes.slices > 1 && axes.frames > 1,
+                    .outlines = all[i]};
+      const bool slices_first = axes.order.find('Z') < axes.order.find('T');
+      roi.slice = slices_first ? page % axes.slices : page / axes.frames;
+      roi.frame = slices_first ? page / axes.slices : page % axes.frames;
+      zip_.add(roi.name + ".roi", encode_roi(roi));
+    }
+  }
+  void commit() { zip_.commit(); }
+
+ private:
+  const SegmentationJob& job_;
+  ZipWriter zip_;
+};
+
+bool needs_instances(Output output) {
+  return output == Output::instances || output == Output::objects || output == Output::rois;
+}
+bool needs_page(Output output) { return needs_instances(output) || output == Output::overlay; }
+
+/// The results that need a whole page: instances, objects, ROIs, overlay.
+class WholePageSink final : public PageSink {
+ public:
+  WholePageSink(const SegmentationJob& job, const std::vector<fs::path>& files) : job_(job) {
+    const std::vector<Output>& outputs = job.options.outputs;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      with_instances_ = with_instances_ || needs_instances(outputs[i]);
+      if (outputs[i] == Output::objects) objects_ = files[i];
+      if (outputs[i] == Output::overlay) overlay_ = files[i];
+      if (outputs[i] == Output::rois) rois_ = std::make_unique<RoiSink>(job, files[i]);
+      if (outputs[i] == Output::instances) {
+        // Ids of all pages share one sample type; 16 bits hold what images of this size can have in practice.
+        const PageInfo& info = job.reader.info(0);
+        type_ = info.height * info.width > (int64_t{1} << 24) ? kUint32 : kUint16;
+        writer_ = std::make_unique<ImageWriter>(files[i], writer_options(job, job.reader.pages(), type_));
+      }
+    }
+  }
+  void band(int64_t page, int64_t top, const Image& p) override {
+    const PageInfo& info = job_.reader.info(page);
+    if (top == 0) classes_ = LabelMap(info.height, info.width);
+    const LabelMap labels = classify(p, job_.options.threshold);
+    std::copy(labels.data.begin(), labels.data.end(), &classes_.at(top, 0));
+  }
+  void page_done(int64_t page) override {
+    if (with_instances_) {
+      const Components found = find_instances(classes_, job_.options.instances);
+      if (writer_ && type_ == kUint16 && found.count > 65535) {
+        throw DataError(concat("instances: ", found.count, " objects on page ", page,
+                               " are more than 16 bits can number; raise --min-area"));
+      }
+      if (writer_) writer_->write_rows(found.ids);
+      if (rois_) rois_->add_page(page, found);
+      if (!objects_.empty()) {
+        const std::vector<ObjectRow> rows = measure_objects(found.ids, found.count, job_.reader.read(page), page);
+        rows_.insert(rows_.end(), rows.begin(), rows.end());
+      }
+    }
+    if (!overlay_.empty()) {
+      Image unit = job_.reader.read(page);
+      const auto [low, high] = std::minmax_element(unit.data.begin(), unit.data.end());
+      const float black = *low, range = std::max(*high - *low, 1e-20F);
+      for (float& v : unit.data) v = (v - black) / range;
+      pictures_.push_back(encode_png(overlay_picture(unit, classes_)));
+    }
+  }
+  void commit() override {
+    if (writer_) writer_->commit();
+    if (rois_) rois_->commit();
+    if (!objects_.empty()) write_file(objects_, objects_csv(rows_));
+    for (size_t i = 0; i < pictures_.size(); ++i) {
+      fs::path path = overlay_;
+      if (pictures_.size() > 1) path.replace_filename(concat(overlay_.stem().string(), "_", i, ".png"));
+      write_file(path, pictures_[i]);
+    }
+  }
+
+ private:
+  const SegmentationJob& job_;
+  bool with_instances_ = false;
+  fs::path objects_, overlay_;
+  SampleType type_ = kUint16;
+  std::unique_ptr<ImageWriter> writer_;
+  std::unique_ptr<RoiSink> rois_;
+  LabelMap classes_;
+  std::vector<ObjectRow> rows_;
+  std::vector<std::string> pictures_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<PageSink>> make_sinks(const SegmentationJob& job, const std::vector<fs::path>& files) {
+  std::vector<std::unique_ptr<PageSink>> sinks;
+  const std::vector<Output>& outputs = job.options.outputs;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i] == Output::probability) sinks.push_back(std::make_unique<ProbabilitySink>(job, files[i]));
+    if (outputs[i] == Output::classes) sinks.push_back(std::make_unique<ClassesSink>(job, files[i]));
+  }
+  if (std::any_of(outputs.begin(), outputs.end(), needs_page)) {
+    sinks.push_back(std::make_unique<WholePageSink>(job, files));
+  }
+  return sinks;
+}
+
+size_t whole_page_bytes(const std::vector<Output>& outputs, const PageInfo& page) {
+  if (std::none_of(outputs.begin(), outputs.end(), needs_page)) return 0;
+  // Classes, a copy with its holes filled, the components of the background and of the rest; the image and its copy.
+  return static_cast<size_t>(page.height * page.width) *
+         (4 * sizeof(int32_t) + 2 * sizeof(float) * static_cast<size_t>(page.channels));
+}
+
+}  // namespace unet
