@@ -1,7 +1,7 @@
 #include "engine/parameter.h"
 
 #include <cmath>
-#include <numeric>
+#include <span>
 
 #include "kernels/reduce.h"
 
@@ -17,31 +17,26 @@ void clear_gradients(const ParameterList& parameters) {
   for (const Parameter& p : parameters) p.value.set_grad({});
 }
 
-namespace {
-
-/// *result = the reduction of t, on the device.
-void reduce(const Tensor& t, kernels::Reduction reduction, double* result) {
-  dispatch_float("reduce", t.dtype(), [&]<class T>() {
-    kernels::run(t.device()->context(), kernels::Reduce<T>{.x = t.view<T>(), .reduction = reduction, .result = result});
-  });
-}
-
-}  // namespace
-
-StepStatistics::StepStatistics(const Tensor& loss, const ParameterList& parameters) {
-  std::vector<Tensor> gradients;
-  for (const Parameter& p : parameters) {
-    if (const Tensor g = p.value.grad()) gradients.push_back(g);
-  }
-  values_ = Tensor::empty(loss.device(), Shape{static_cast<int64_t>(1 + gradients.size())}, DType::f64);
+StepStatistics::StepStatistics(const Tensor& loss, const ParameterList& parameters)
+    : values_(Tensor::empty(loss.device(), Shape{2}, DType::f64)) {
   double* result = values_.mutable_view<double>().data;
-  reduce(loss, kernels::Reduction::sum, result++);
-  for (const Tensor& g : gradients) reduce(g, kernels::Reduction::sum_of_squares, result++);
+  const kernels::Context& context = loss.device()->context();
+  const auto compute = [&]<class T>() {
+    std::vector<std::span<const T>> gradients;
+    for (const Parameter& p : parameters) {
+      if (const Tensor g = p.value.grad()) {
+        gradients.emplace_back(g.view<T>().data, static_cast<size_t>(g.shape().elements()));
+      }
+    }
+    kernels::run(context, kernels::Reduce<T>{.x = loss.view<T>(), .result = result});
+    kernels::run(context, kernels::SumOfSquares<T>{.arrays = gradients, .result = result + 1});
+  };
+  loss.dtype() == DType::f64 ? compute.template operator()<double>() : compute.template operator()<float>();
 }
 
 StepStatistics::Values StepStatistics::read() const {
   const std::vector<double> values = values_.values<double>();
-  return {.loss = values[0], .gradient_norm = std::sqrt(std::accumulate(values.begin() + 1, values.end(), 0.0))};
+  return {.loss = values[0], .gradient_norm = std::sqrt(values[1])};
 }
 
 }  // namespace unet::engine

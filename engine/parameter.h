@@ -34,7 +34,7 @@ class StepStatistics {
   Values read() const;
 
  private:
-  Tensor values_;  // [1 + gradients]: loss, then sums of squares
+  Tensor values_;  // [2]: the loss, and the sum of the squares of all gradients
 };
 
 }  // namespace unet::engine

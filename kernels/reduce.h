@@ -1,5 +1,7 @@
-// Reductions of a whole view to one number.
+// Reductions of whole views to one number.
 #pragma once
+
+#include <span>
 
 #include "kernels/context.h"
 
@@ -21,6 +23,20 @@ struct Reduce {
   void check() const;
 };
 
+/// result = sum of x^2 over all elements x of all arrays, 0 where there are none; in double and in a fixed order, as
+/// above. Of float it overflows for no finite x: the result is finite if all elements are.
+template <class T>
+struct SumOfSquares {
+  using Element = T;  // float or double
+  static constexpr const char* kName = "sum_of_squares";
+
+  std::span<const std::span<const T>> arrays;
+  double* result = nullptr;  // [1], in the target's memory
+
+  void check() const;
+};
+
 UNET_DECLARE_OPERATION(Reduce);
+UNET_DECLARE_OPERATION(SumOfSquares);
 
 }  // namespace unet::kernels

@@ -78,6 +78,30 @@ void execute(Cpu, const Context& context, const Reduce<T>& op) {
   *op.result = combine(op.reduction, partial.data(), rows.count());
 }
 
+template <>
+void execute(Cpu, const Context& context, const SumOfSquares<float>& op) {
+  constexpr int64_t chunk = 4096;  // elements of a partial sum
+  int64_t elements = 0, chunks = 0;
+  for (const auto& array : op.arrays) {
+    elements += std::ssize(array);
+    chunks += ceil_div(std::ssize(array), chunk);
+  }
+  const Scratch<double> partial(*context.workspace, chunks);
+#pragma omp parallel num_threads(cpu::threads_for(context, elements))
+  {
+    double* out = partial.data();
+    for (const auto& array : op.arrays) {
+      const int64_t size = std::ssize(array), count = ceil_div(size, chunk);
+#pragma omp for schedule(static) nowait
+      for (int64_t i = 0; i < count; ++i) {
+        out[i] = reduce_run(Reduction::sum_of_squares, array.data() + i * chunk, std::min(chunk, size - i * chunk));
+      }
+      out += count;
+    }
+  }
+  *op.result = cpu::tree_sum(partial.data(), chunks);
+}
+
 template void execute(Cpu, const Context&, const Reduce<float>&);
 template void execute(Cpu, const Context&, const Reduce<bf16>&);
 

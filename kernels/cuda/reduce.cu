@@ -1,6 +1,7 @@
 #include "kernels/reduce.h"
 
 #include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/multi_tensor.cuh"
 #include "kernels/cuda/reduction.cuh"
 
 namespace unet::kernels {
@@ -48,6 +49,12 @@ __global__ void __launch_bounds__(kReductionThreads)
   if (threadIdx.x == 0) *result = all;
 }
 
+template <Reduction kReduction>
+void finish_reduce(const Context& context, const double* partial, int64_t count, double* result) {
+  launch(context, finish_reduce_kernel<kReduction>, {.grid = dim3(1), .block = dim3(kReductionThreads)}, partial, count,
+         result);
+}
+
 template <Reduction kReduction, class T>
 void reduce(const Context& context, const View<const T>& x, double* result) {
   with_elements<kVectorLength<T>>(
@@ -57,11 +64,41 @@ void reduce(const Context& context, const View<const T>& x, double* result) {
         const Scratch<double> partial(*context.workspace, blocks);
         launch(context, reduce_kernel<kReduction, T, width>,
                {.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(kReductionThreads)}, walk, walk(view),
-               partial.data());
-        launch(context, finish_reduce_kernel<kReduction>, {.grid = dim3(1), .block = dim3(kReductionThreads)},
-               partial.data(), blocks, result);
+               blocks == 1 ? result : partial.data());
+        if (blocks > 1) finish_reduce<kReduction>(context, partial.data(), blocks, result);
       },
       x);
+}
+
+/// One of many arrays.
+struct SquaredTensor {
+  const float* x;  // [size]
+  int64_t size;
+
+  UNET_HOST_DEVICE bool is_aligned() const { return reinterpret_cast<uintptr_t>(x) % 16 == 0; }
+};
+
+/// A thread's share of the sum.
+struct SquareSum {
+  double sum = 0;
+
+  template <int kWidth>
+  __device__ __forceinline__ void update(const SquaredTensor& t, int64_t i) {
+    const auto x = load_vector<kWidth>(t.x + i);
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) sum += Rule<Reduction::sum_of_squares>{}.of(x.values[k]);
+  }
+};
+
+// partial[block] over the chunks that the block takes. Shared: 64 bytes. Bound: memory.
+__global__ void __launch_bounds__(kReductionThreads)
+    sum_of_squares_kernel(const __grid_constant__ TensorTable<SquaredTensor> table, double* partial) {
+  static_assert(kUpdateThreads == kReductionThreads);
+  UNET_SHARED(double[kReductionWarps], shared);
+  SquareSum squares;
+  for_each_element(table, squares);
+  const double sum = block_reduce(squares.sum, Plus{}, shared);
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
 }  // namespace
@@ -80,6 +117,24 @@ void execute(DeviceTarget, const Context& context, const Reduce<T>& op) {
     case Reduction::count_nonfinite:
       return gpu::reduce<Reduction::count_nonfinite>(context, op.x, op.result);
   }
+}
+
+template <>
+void execute(DeviceTarget, const Context& context, const SumOfSquares<float>& op) {
+  using gpu::SquaredTensor;
+  const int64_t tables = ceil_div(std::ssize(op.arrays), int64_t{gpu::kTensorsPerLaunch});
+  const Scratch<double> partial(*context.workspace, tables * gpu::kMostReductionBlocks);
+  int64_t count = 0;
+  const auto tensor_of = [](const auto& array) { return SquaredTensor{array.data(), std::ssize(array)}; };
+  gpu::for_each_table<SquaredTensor>(op.arrays, tensor_of, [&](const gpu::TensorTable<SquaredTensor>& table) {
+    const int64_t chunks = table.chunks();
+    const int64_t blocks = chunks < gpu::kMostReductionBlocks ? chunks : gpu::kMostReductionBlocks;
+    gpu::launch(context, gpu::sum_of_squares_kernel,
+                {.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(gpu::kReductionThreads)}, table,
+                partial.data() + count);
+    count += blocks;
+  });
+  gpu::finish_reduce<Reduction::sum>(context, partial.data(), count, op.result);
 }
 
 template void execute(DeviceTarget, const Context&, const Reduce<float>&);

@@ -7,13 +7,13 @@ namespace unet::kernels::gpu {
 
 constexpr int kReductionThreads = 256;
 constexpr int kReductionWarps = kReductionThreads / 32;
+constexpr int64_t kMostReductionBlocks = 1024;  // fill the largest devices once
 
 /// Blocks of a kernel that leaves one partial result a block, for so many items of one thread each: by their number
-/// alone, never by the device. 1024 blocks fill the largest devices once; a thread of fewer blocks has two items.
+/// alone, never by the device. A thread of fewer blocks than the most has two items.
 inline int64_t reduction_blocks(int64_t items) {
-  constexpr int64_t most = 1024, items_per_block = 2 * kReductionThreads;
-  const int64_t blocks = ceil_div(items, items_per_block);
-  return blocks < most ? blocks : most;
+  const int64_t blocks = ceil_div(items, int64_t{2} * kReductionThreads);
+  return blocks < kMostReductionBlocks ? blocks : kMostReductionBlocks;
 }
 
 /// combine(...) over the values of all threads of the block, as a binary tree over the thread index; thread 0 has the

@@ -44,6 +44,7 @@ UNET_FORWARD_FLOATS(ReluBackward)
 UNET_FORWARD_F32(Sgd)
 UNET_FORWARD_F32(Softmax)
 UNET_FORWARD_F32(SoftmaxCrossEntropy)
+UNET_FORWARD_F32(SumOfSquares)
 UNET_FORWARD_F32(Warp)
 template void execute(Cudnn, const Context&, const Warp<int32_t>&);
 

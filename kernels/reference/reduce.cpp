@@ -32,8 +32,19 @@ void execute(Reference, const Context&, const Reduce<T>& op) {
   *op.result = result;
 }
 
+template <class T>
+void execute(Reference, const Context&, const SumOfSquares<T>& op) {
+  double result = 0;
+  for (const std::span<const T>& array : op.arrays) {
+    for (const T x : array) result = include(Reduction::sum_of_squares, result, x);
+  }
+  *op.result = result;
+}
+
 template void execute(Reference, const Context&, const Reduce<float>&);
 template void execute(Reference, const Context&, const Reduce<bf16>&);
 template void execute(Reference, const Context&, const Reduce<double>&);
+template void execute(Reference, const Context&, const SumOfSquares<float>&);
+template void execute(Reference, const Context&, const SumOfSquares<double>&);
 
 }  // namespace unet::kernels
