@@ -50,10 +50,10 @@ LabelMap mask(int64_t page) {
 }
 
 struct Scene {
-  explicit Scene(const ImageMetadata& metadata = {}) {
+  explicit Scene(const ImageMetadata& metadata = {}, int64_t pages = 3) {
     ImageWriter writer(folder / "cells.tif",
-                       {.pages = 3, .height = 60, .width = 80, .type = kUint8, .metadata = metadata});
-    for (int64_t page = 0; page < 3; ++page) {
+                       {.pages = pages, .height = 60, .width = 80, .type = kUint8, .metadata = metadata});
+    for (int64_t page = 0; page < pages; ++page) {
       LabelMap gray = mask(page);
       for (int32_t& v : gray.data) v = v == 1 ? 230 : 20;
       writer.write_rows(gray);
@@ -128,15 +128,27 @@ TEST_CASE("segmentation: ROIs of all pages cover exactly the pixels of the insta
   CHECK(std::count(csv.begin(), csv.end(), '\n') == 16);
 }
 
-TEST_CASE("segmentation: hyperstacks tell ImageJ slice and frame") {
+TEST_CASE("segmentation: hyperstacks tell ImageJ slice and frame, stacks only the page") {
   ImageMetadata metadata;
+  metadata.axes = {.channels = 1, .slices = 2, .frames = 2};
+  const Scene hyperstack(metadata, 4);
+  hyperstack.segment({Output::rois});
+  const auto rois = test::unzip(test::read_text(hyperstack.folder / "cells_rois.zip"));
+  for (uint32_t page = 0; page < 4; ++page) {  // slices run first
+    const std::string& roi = rois.at(concat("000", page + 1, "-00001.roi"));
+    const size_t second = big(roi, 60, 4);
+    CHECK(big(roi, 56, 4) == page + 1);
+    CHECK(big(roi, second + 4, 4) == 1);
+    CHECK(big(roi, second + 8, 4) == page % 2 + 1);
+    CHECK(big(roi, second + 12, 4) == page / 2 + 1);
+  }
+
   metadata.axes = {.channels = 1, .slices = 3, .frames = 1};
-  const Scene scene(metadata);
-  scene.segment({Output::rois});
-  const auto rois = test::unzip(test::read_text(scene.folder / "cells_rois.zip"));
-  const std::string& roi = rois.at("0003-00001.roi");
-  CHECK(big(roi, big(roi, 60, 4) + 8, 4) == 0);  // one axis alone is a stack: its position says it
+  const Scene stack(metadata);
+  stack.segment({Output::rois});
+  const std::string roi = test::unzip(test::read_text(stack.folder / "cells_rois.zip")).at("0003-00001.roi");
   CHECK(big(roi, 56, 4) == 3);
+  CHECK(big(roi, big(roi, 60, 4) + 8, 4) == 0);
 }
 
 TEST_CASE("segmentation: holes, small objects and the border between objects") {
