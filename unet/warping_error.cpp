@@ -80,7 +80,7 @@ void warp(Grid<uint8_t>& cells, std::vector<Mismatch>& left) {
 /// Different ids among the neighbours of a pixel that the map has.
 struct Surroundings {
   int64_t different = 0;
-  int32_t first = 0;
+  int32_t largest = 0;
 
   Surroundings(const LabelMap& ids, int64_t y, int64_t x) {
     std::array<int32_t, 8> seen{};
@@ -91,7 +91,7 @@ struct Surroundings {
       const int32_t id = ids.at(ny, nx);
       if (std::find(seen.begin(), end(), id) == end()) seen[static_cast<size_t>(different++)] = id;
     }
-    first = seen[0];
+    largest = *std::max_element(seen.begin(), seen.end());
   }
 };
 
@@ -150,7 +150,7 @@ WarpingMistakes warping_mistakes(const Image& probabilities, const LabelMap& tru
     const Surroundings around(ids, y, x);
     const bool cell = ids.at(y, x) > 0;
     if (around.different <= 1) {
-      if (around.first == 0) {
+      if (around.largest == 0) {
         ++(cell ? mistakes.object_deletions : mistakes.object_additions);
       } else {
         ++(cell ? mistakes.hole_additions : mistakes.hole_deletions);
@@ -159,7 +159,7 @@ WarpingMistakes warping_mistakes(const Image& probabilities, const LabelMap& tru
       if (!cell) {
         ++mistakes.hole_additions;
       } else {
-        ++(splits_cell(ids, ids.at(y, x), y, x) ? mistakes.splits : mistakes.hole_deletions);
+        ++(splits_cell(ids, around.largest, y, x) ? mistakes.splits : mistakes.hole_deletions);
       }
     } else {
       ++(cell ? mistakes.splits : mistakes.merges);

@@ -114,6 +114,21 @@ TEST_CASE("warping: a cell is cut off only if no way round is within 20 pixels")
   }
 }
 
+TEST_CASE("warping: a lone pixel between the ends of a cell splits it, unless they meet within 20 pixels") {
+  for (const auto& [side, splits] : {std::pair{int64_t{15}, 0}, {int64_t{60}, 1}}) {
+    LabelMap truth(side, side);
+    for (int64_t i = 1; i < side - 1; ++i)
+      truth.at(1, i) = truth.at(side - 2, i) = truth.at(i, 1) = truth.at(i, side - 2) = 1;
+    truth.at(side / 2, 1) = 0;
+    const LabelMap predicted = truth;
+    truth.at(side / 2, 2) = 1;
+    const WarpingMistakes mistakes = warping_mistakes(test::as_probability(predicted), truth, 0.5);
+    CAPTURE(side);
+    CHECK(mistakes.splits == splits);
+    CHECK(mistakes.total() == 1);
+  }
+}
+
 TEST_CASE("warping: equal topology after any prediction, mistakes where none can agree") {
   int64_t total = 0;
   for (uint32_t step = 0; step < 200; ++step) {
