@@ -240,7 +240,7 @@ TEST_CASE("filter_gradient: either output alone") {
   }
 }
 
-TEST_CASE("filter_gradient: real data within the bound of a float32 sum; tf32 within its rounding") {
+TEST_CASE("filter_gradient: real data within the bound of a float32 sum, tf32 within its rounding") {
   for (const Case& c :
        {Case{.n = 2, .h = 21, .w = 23, .c1 = 40, .c2 = 24, .k = 64}, Case{.h = 40, .w = 70, .c1 = 1, .k = 64},
         Case{.h = 40, .w = 30, .c1 = 64, .k = 2, .r = 1, .s = 1},
@@ -267,7 +267,7 @@ TEST_CASE("filter_gradient: real data within the bound of a float32 sum; tf32 wi
   }
 }
 
-TEST_CASE("filter_gradient: tf32 rounds both factors to nearest, and never the bias; f32 rounds nothing") {
+TEST_CASE("filter_gradient: tf32 rounds both factors to nearest, and never the bias, and f32 rounds nothing") {
   constexpr double fine = 1 + 3 * 0x1p-12, rounded = 1 + 0x1p-10;  // tf32 has 10 bits behind the point
   for (const bool vectors : {true, false}) {
     const Case c{.c1 = vectors ? 40 : 39, .k = vectors ? 40 : 39};

@@ -54,7 +54,7 @@ TEST_CASE("softmax: golden values and extreme scores") {
   }
 }
 
-TEST_CASE("softmax: the exponential over its whole range; the cpu's has no subnormal results") {
+TEST_CASE("softmax: the exponential over its whole range, where the cpu's has no subnormal results") {
   const Shape shape{1, 1, 90000, 2};
   Values x(180000, 0);
   for (size_t i = 0; i < 90000; ++i) x[2 * i] = static_cast<double>(static_cast<float>(-1e-3 * static_cast<double>(i)));

@@ -100,7 +100,7 @@ TEST_CASE("walk: dense views, crops and channels of views, beyond 2^31 elements"
   }
 }
 
-TEST_CASE("walk: pixels of views with different numbers of channels; absent views do not matter") {
+TEST_CASE("walk: pixels of views with different numbers of channels, and absent views do not matter") {
   float memory = 0;
   for (const Shape s : {Shape{2, 3, 5, 1}, Shape{4, 40000, 50000, 1}}) {
     const auto x = with_gaps(View<float>::nhwc(&memory, s.n, s.h, s.w, 5), 0, 10, 0);

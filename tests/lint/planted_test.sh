@@ -60,6 +60,7 @@ plant kernels kernels/cuda/planted.cu '  asm volatile("nop;");' kernels/cuda/pla
 plant kernels kernels/cuda/planted.cuh '  extern __shared__ float tile[];' kernels/cuda/planted.cuh:1
 plant kernels kernels/cuda/planted.cu '  kernel<<<1, 1>>>();' kernels/cuda/planted.cu:1
 plant kernels kernels/cuda/planted.cu '__global__ void kernel() {}' kernels/cuda/planted.cu:1
+plant listed kernels/planted.h 'TEST_CASE("first; second") {' kernels/planted.h:1
 plant listed engine/planted.cpp '' engine/planted.cpp:1
 plant listed unet/planted.cpp '' unet/planted.cpp:1
 plant listed tools/planted.cpp '' tools/planted.cpp:1

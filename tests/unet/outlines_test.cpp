@@ -49,7 +49,7 @@ TEST_CASE("outlines: a pixel, a ring and pixels that touch at a corner") {
   CHECK(together[0] == std::vector<Outline>{{{0, 1}, {1, 1}, {1, 2}, {2, 2}, {2, 1}, {1, 1}, {1, 0}, {0, 0}}});
 }
 
-TEST_CASE("outlines: filled, they are the objects; they wind around area and against holes") {
+TEST_CASE("outlines: filled, they are the objects, and they wind around area and against holes") {
   for (uint32_t step = 0; step < 300; ++step) {
     const LabelMap labels = test::random_labels(step, 24, 1 + step % 4);
     for (const Connectivity connectivity : {Connectivity::four, Connectivity::eight}) {

@@ -37,7 +37,7 @@ TEST_CASE("seg: half an object is no match") {
   CHECK(more.matched() == 2);
 }
 
-TEST_CASE("seg: mean over objects, not over pages; further predictions cost nothing") {
+TEST_CASE("seg: mean over objects, not over pages, and further predictions cost nothing") {
   SegScore score;
   score.add(prediction(3), truth());
   LabelMap one(6, 10);
