@@ -16,12 +16,13 @@ std::string row(const std::vector<uint8_t>& values) {
 }
 
 std::vector<Score> scores_of(const std::vector<uint8_t>& truth, const std::vector<uint8_t>& prediction,
-                             const DataConfig& config = {}) {
+                             const DataConfig& config = {},
+                             const EvaluationOptions& options = {
+                                 .metrics = {Metric::iou, Metric::dice, Metric::pixel}}) {
   const test::TemporaryFolder folder;
   test::write_text(folder / "truth.png", row(truth));
   test::write_text(folder / "prediction.png", row(prediction));
-  return evaluate(pair_pages(list_pages(folder / "prediction.png"), list_pages(folder / "truth.png")), config,
-                  {.metrics = {Metric::iou, Metric::dice, Metric::pixel}});
+  return evaluate(pair_pages(list_pages(folder / "prediction.png"), list_pages(folder / "truth.png")), config, options);
 }
 
 double value_of(const std::vector<Score>& scores, const std::string& name) {
@@ -68,6 +69,47 @@ TEST_CASE("evaluation: more than two classes") {
 TEST_CASE("evaluation: instances are one class of objects") {
   const auto scores = scores_of({0, 1, 2, 2}, {0, 4, 4, 0}, {.labels = LabelKind::instances});
   CHECK(value_of(scores, "iou_class_1") == 2.0 / 3);
+}
+
+TEST_CASE("evaluation: what suits the data is scored, once") {
+  const auto names = [](const std::vector<Score>& scores) {
+    std::string text;
+    for (const Score& score : scores) text += score.name + " ";
+    return text;
+  };
+  CHECK(names(scores_of({0, 255, 255}, {0, 255, 255}, {}, {})) ==
+        "warping_error rand_error pixel_error v_rand v_info iou_class_0 iou_class_1 dice_class_0 dice_class_1 "
+        "pixel_accuracy ");
+  CHECK(names(scores_of({0, 1, 2}, {0, 1, 1}, {.labels = LabelKind::instances}, {})) ==
+        "seg iou_class_0 iou_class_1 dice_class_0 dice_class_1 pixel_accuracy pixel_error ");
+  CHECK(names(scores_of({0, 255, 9}, {0, 255, 0}, {.ignore = 9}, {.metrics = {Metric::pixel}})) ==
+        "pixel_accuracy pixel_error ");
+}
+
+TEST_CASE("evaluation: SEG of instances, within its field of interest") {
+  const DataConfig config{.labels = LabelKind::instances};
+  const std::vector<uint8_t> truth{1, 1, 0, 2, 2, 2}, prediction{5, 5, 5, 0, 7, 7};
+  const auto scores = scores_of(truth, prediction, config, {.metrics = {Metric::seg}});
+  REQUIRE(scores.size() == 1);
+  CHECK(scores[0].value == Approx(2.0 / 3));
+  CHECK(scores[0].remark() == "objects 2, matched 2");
+  CHECK(value_of(scores_of(truth, prediction, config, {.metrics = {Metric::seg}, .margin_px = 1}), "seg") == 0);
+}
+
+TEST_CASE("evaluation: metrics that do not suit the data are refused") {
+  const EvaluationOptions isbi{.metrics = {Metric::isbi2012}}, seg{.metrics = {Metric::seg}};
+  CHECK_THROWS_WITH(scores_of({0, 1, 2}, {0, 1, 2}, {}, isbi),
+                    Catch::Contains("two classes, membrane and cell, got 3"));
+  CHECK_THROWS_WITH(scores_of({0, 1, 2}, {0, 1, 2}, {.labels = LabelKind::instances}, isbi),
+                    Catch::Contains("got instances"));
+  CHECK_THROWS_WITH(scores_of({0, 1, 2}, {0, 1, 1}, {.ignore = 2}, isbi), Catch::Contains("--ignore"));
+  CHECK_THROWS_WITH(scores_of({0, 1, 1}, {0, 1, 1}, {}, seg), Catch::Contains("--labels instances"));
+}
+
+TEST_CASE("evaluation: details follow the scores in JSON") {
+  const std::string json = scores_json({{"iou", 0.5, ""}, {"rand_error", 0.25, "", {{"threshold", 0.5}}}}, 1);
+  CHECK(json.find("\"details\": {\n    \"rand_error\": {\n      \"threshold\": 0.5\n    }\n  }") != std::string::npos);
+  CHECK(Score{"rand_error", 0.25, "all", {{"threshold", 0.5}}}.remark() == "all, threshold 0.5");
 }
 
 TEST_CASE("evaluation: scores as JSON") {

@@ -118,6 +118,21 @@ TEST_CASE("every file without a partner is named") {
                     Contains("a.tif") && Contains("b.tif") && Contains("x.tif") && Contains("y.tif"));
 }
 
+TEST_CASE("images without labels can be left out, labels without images never") {
+  const Inputs inputs;
+  for (const char* name : {"r/mask002.tif", "r/mask003.tif", "r/mask010.tif", "l/man_seg002.tif", "l/man_seg010.tif"}) {
+    inputs.add(name);
+  }
+  const auto pair = [&](const char* images, const char* labels) {
+    return pair_pages(list_pages(inputs.text(images)), list_pages(inputs.text(labels)), Unlabelled::left_out);
+  };
+  const std::vector<PagePair> pairs = pair("r", "l");
+  REQUIRE(pairs.size() == 2);
+  CHECK(pairs[1].image.file.filename() == "mask010.tif");
+  CHECK(pairs[1].label.file.filename() == "man_seg010.tif");
+  CHECK_THROWS_WITH(pair("l", "r"), Contains("no image for " + inputs.text("r/mask003.tif")));
+}
+
 TEST_CASE("pairs of different size or number of pages name both files") {
   const Inputs inputs;
   inputs.add("i/a.tif", 4, 5);
