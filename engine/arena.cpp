@@ -16,10 +16,6 @@ size_t aligned(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 Arena::Arena(std::shared_ptr<kernels::TargetState> state)
     : state_(std::move(state)), space_(state_->reserve(kReserve)) {}
 
-size_t Arena::block_size(size_t bytes) const {
-  return aligned(std::max<size_t>(bytes, 1) + space_->gap_bytes(), kAlignment);
-}
-
 void Arena::insert_free(size_t offset, size_t size) {
   free_.emplace(offset, size);
   by_size_.emplace(size, offset);
@@ -61,7 +57,7 @@ void Arena::grow_to(size_t end) {
 
 /// Enters a block that is neither used nor free into the books.
 void* Arena::hand_out(size_t offset, size_t bytes) {
-  const size_t size = block_size(bytes);
+  const size_t size = aligned(std::max<size_t>(bytes, 1), kAlignment);
   used_.emplace(offset, size);
   if (watched_) {
     size_t& longest = (*watched_)[offset];
@@ -83,7 +79,7 @@ void* Arena::allocate(size_t bytes) {
     throw OutOfMemory(concat("arena: ", bytes, " bytes requested, ", space_->size(), " addressable"), bytes,
                       space_->size());
   }
-  const size_t size = block_size(bytes);
+  const size_t size = aligned(std::max<size_t>(bytes, 1), kAlignment);
   if (limit_ != 0 && in_use_ + size > limit_) {
     throw OutOfMemory(concat("arena: ", bytes, " bytes requested with ", in_use_, " in use would pass the limit of ",
                              limit_, " bytes; use a smaller tile or raise the limit"),

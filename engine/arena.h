@@ -52,7 +52,6 @@ class Arena final : public kernels::Workspace {
   int64_t growths() const { return growths_; }
 
  private:
-  size_t block_size(size_t bytes) const;
   void insert_free(size_t offset, size_t size);
   void erase_free(size_t offset, size_t size);
   void take_free(size_t offset, size_t size);

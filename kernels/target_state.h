@@ -24,8 +24,6 @@ class AddressSpace {
   /// Told of every block that is handed out or given back, so that a checker knows what may be touched.
   virtual void on_allocate(void* /*block*/, size_t /*bytes*/) noexcept {}
   virtual void on_release(void* /*block*/, size_t /*bytes*/) noexcept {}
-  /// Bytes to leave unused behind every block, so that a checker sees who runs over its end.
-  virtual size_t gap_bytes() const { return 0; }
 };
 
 /// What a device is. A host target reports one multiprocessor and capability 0.

@@ -61,7 +61,6 @@ class State::DeviceAddressSpace final : public AddressSpace {
     memory_->checker.allocate(block, bytes);
   }
   void on_release(void* block, size_t bytes) noexcept override { memory_->checker.release(block, bytes); }
-  size_t gap_bytes() const override { return 64; }
 
  private:
   void count(ptrdiff_t bytes) {
