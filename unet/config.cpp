@@ -58,6 +58,11 @@ void TrainingConfig::validate() const {
   if (!std::is_sorted(schedule.decay_at.begin(), schedule.decay_at.end())) {
     throw ConfigError("schedule.decay_at: expected ascending fractions of the run; sort them");
   }
+  if (run.select == Selection::latest && run.early_stop > 0) {
+    throw ConfigError(
+        concat("run.early_stop: expected 0 with run.select = latest, which calls no model the best one, got ",
+               run.early_stop, "; select by loss or iou"));
+  }
 }
 
 std::vector<std::string_view> preset_names() {

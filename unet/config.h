@@ -29,7 +29,7 @@ enum class ClassBalance : uint8_t { none, inv, max1 };
 enum class SeparationBorder : uint8_t { freiburg, sym };
 enum class LossNormalisation : uint8_t { mean, sumw };
 enum class Precision : uint8_t { f32, tf32, bf16 };
-enum class Selection : uint8_t { loss, iou, pixel_error };
+enum class Selection : uint8_t { loss, iou, pixel_error, latest };
 
 template <>
 struct EnumNames<LabelKind> {
@@ -69,7 +69,7 @@ struct EnumNames<Precision> {
 };
 template <>
 struct EnumNames<Selection> {
-  static constexpr std::array<std::string_view, 3> value{"loss", "iou", "pixel_error"};
+  static constexpr std::array<std::string_view, 4> value{"loss", "iou", "pixel_error", "latest"};
 };
 
 /// How image and label files are understood.

@@ -277,7 +277,7 @@ ValidationRecord Trainer::validate(const SeePrediction& see) {
   double value = confusion.mean_iou();
   if (config_.run.select == Selection::loss) value = -record.loss;
   if (config_.run.select == Selection::pixel_error) value = -pixel_error.best().error;
-  record.best = !progress_.has_best || value > progress_.best;
+  record.best = config_.run.select == Selection::latest || !progress_.has_best || value > progress_.best;
   if (record.best) {
     progress_.best = value;
     progress_.has_best = true;

@@ -41,6 +41,16 @@ TEST_CASE("trainer: learns, and validation sees it") {
   CHECK(after.metrics[0].second > 0.8);
 }
 
+TEST_CASE("trainer: select = latest takes every model, others only better ones") {
+  for (const Selection select : {Selection::latest, Selection::loss}) {
+    TrainingConfig config = small_config();
+    config.run.select = select;
+    Trainer trainer = make_trainer(config);
+    CHECK(trainer.validate().best);
+    CHECK(trainer.validate().best == (select == Selection::latest));  // the same weights again: not better
+  }
+}
+
 TEST_CASE("trainer: resumed at any step it goes on bit for bit, for one and two threads") {
   const test::TemporaryFolder folder;
   for (const int threads : {1, 2}) {
