@@ -14,21 +14,19 @@
 namespace unet {
 namespace {
 
-/// From a tile pixel's offset from the tile's centre to page position: centre + matrix * offset.
-struct Affine {
-  double yy = 1, yx = 0, xy = 0, xx = 1;
-  double centre_y = 0, centre_x = 0;  // px
-};
+RandomStream sample_stream(const TrainingConfig& config, Purpose purpose, int64_t index) {
+  return {static_cast<uint64_t>(config.run.seed), purpose, static_cast<uint32_t>(index)};
+}
 
 /// Where the pixels of a square tile lie on the page, row by row: y and x relative to (base_y, base_x), [tile_px] each.
 class Positions {
  public:
-  Positions(const Affine& affine, const DisplacementField* field, int64_t tile_px)
-      : base_y(static_cast<int64_t>(std::floor(affine.centre_y))),
-        base_x(static_cast<int64_t>(std::floor(affine.centre_x))),
+  Positions(const Placement& placement, const DisplacementField* field, int64_t tile_px)
+      : base_y(static_cast<int64_t>(std::floor(placement.centre_y))),
+        base_x(static_cast<int64_t>(std::floor(placement.centre_x))),
         y(static_cast<size_t>(tile_px)),
         x(y.size()),
-        affine_(affine),
+        placement_(placement),
         field_(field),
         middle_(static_cast<float>(tile_px - 1) / 2),
         dy_(y.size()),
@@ -36,10 +34,10 @@ class Positions {
 
   void compute(int64_t row) {
     if (field_ != nullptr) field_->row(row, dy_.data(), dx_.data());
-    const auto yy = static_cast<float>(affine_.yy), yx = static_cast<float>(affine_.yx);
-    const auto xy = static_cast<float>(affine_.xy), xx = static_cast<float>(affine_.xx);
-    const auto cy = static_cast<float>(affine_.centre_y - static_cast<double>(base_y));
-    const auto cx = static_cast<float>(affine_.centre_x - static_cast<double>(base_x));
+    const auto yy = static_cast<float>(placement_.yy), yx = static_cast<float>(placement_.yx);
+    const auto xy = static_cast<float>(placement_.xy), xx = static_cast<float>(placement_.xx);
+    const auto cy = static_cast<float>(placement_.centre_y - static_cast<double>(base_y));
+    const auto cx = static_cast<float>(placement_.centre_x - static_cast<double>(base_x));
     const float row_offset = static_cast<float>(row) - middle_;
     for (size_t i = 0; i < y.size(); ++i) {
       const float oy = row_offset + dy_[i], ox = static_cast<float>(static_cast<int32_t>(i)) - middle_ + dx_[i];
@@ -52,7 +50,7 @@ class Positions {
   std::vector<float> y, x;       // px
 
  private:
-  const Affine& affine_;
+  const Placement& placement_;
   const DisplacementField* field_;  // or null: no displacement
   float middle_;                    // px
   std::vector<float> dy_, dx_;      // px
@@ -60,48 +58,51 @@ class Positions {
 
 }  // namespace
 
-Sample draw_sample(const std::vector<TrainingPage>& pages, const TrainingConfig& config, int64_t index) {
+Placement draw_placement(const std::vector<TrainingPage>& pages, const TrainingConfig& config, int64_t index) {
   const AugmentationConfig& augmentation = config.augmentation;
-  const auto stream = [&](Purpose purpose) {
-    return RandomStream(static_cast<uint64_t>(config.run.seed), purpose, static_cast<uint32_t>(index));
-  };
-  const int64_t side = config.tile.input;
-  const TileRule rule(static_cast<int>(config.network.depth));
-  const int64_t out = rule.output(side), margin = rule.margin();
-
-  RandomStream position = stream(Purpose::tile_position);
-  const TrainingPage& page = pages[static_cast<size_t>(position.below(std::ssize(pages)))];
+  RandomStream position = sample_stream(config, Purpose::tile_position, index);
+  Placement placement{.page = static_cast<size_t>(position.below(std::ssize(pages)))};
   // A tile of odd or even side has its centre on or between pixels; so that an undeformed tile falls onto pixels, the
   // drawn corner is a whole number.
-  const double half = static_cast<double>(side - 1) / 2;
+  const double half = static_cast<double>(config.tile.input - 1) / 2;
   const auto centre = [&](int64_t length) {
     const auto at = static_cast<double>(position.below(length));
     const double jitter = std::floor(position.uniform(-augmentation.shift, augmentation.shift) + 0.5);
     return at + jitter - std::floor(half) + half;
   };
-  Affine affine;
-  affine.centre_y = centre(page.image.height);
-  affine.centre_x = centre(page.image.width);
+  placement.centre_y = centre(pages[placement.page].image.height);
+  placement.centre_x = centre(pages[placement.page].image.width);
   if (augmentation.rotation) {
-    const double angle = stream(Purpose::rotation).uniform(0, 2 * std::numbers::pi);
-    affine.yy = std::cos(angle), affine.yx = std::sin(angle);
-    affine.xy = -std::sin(angle), affine.xx = std::cos(angle);
+    const double angle = sample_stream(config, Purpose::rotation, index).uniform(0, 2 * std::numbers::pi);
+    placement.yy = std::cos(angle), placement.yx = std::sin(angle);
+    placement.xy = -std::sin(angle), placement.xx = std::cos(angle);
   }
   if (augmentation.flips) {
-    RandomStream flip = stream(Purpose::flip);
-    if (flip.coin()) affine.yy = -affine.yy, affine.xy = -affine.xy;
-    if (flip.coin()) affine.yx = -affine.yx, affine.xx = -affine.xx;
+    RandomStream flip = sample_stream(config, Purpose::flip, index);
+    if (flip.coin()) placement.yy = -placement.yy, placement.xy = -placement.xy;
+    if (flip.coin()) placement.yx = -placement.yx, placement.xx = -placement.xx;
   }
+  return placement;
+}
+
+Sample draw_sample(const std::vector<TrainingPage>& pages, const TrainingConfig& config, int64_t index) {
+  const AugmentationConfig& augmentation = config.augmentation;
+  const int64_t side = config.tile.input;
+  const TileRule rule(static_cast<int>(config.network.depth));
+  const int64_t out = rule.output(side), margin = rule.margin();
+
+  const Placement placement = draw_placement(pages, config, index);
+  const TrainingPage& page = pages[placement.page];
   const std::unique_ptr<DisplacementField> field =
       draw_field(augmentation, {side, side}, static_cast<uint64_t>(config.run.seed), static_cast<uint32_t>(index));
   std::optional<GrayCurve> curve;
   if (augmentation.gray) {
-    RandomStream gray = stream(Purpose::gray_curve);
+    RandomStream gray = sample_stream(config, Purpose::gray_curve, index);
     curve.emplace(augmentation, gray);
   }
 
   Sample sample{Image(side, side, page.image.channels), LabelMap(out, out), Image(out, out)};
-  Positions at(affine, field.get(), side);
+  Positions at(placement, field.get(), side);
   Resampler resampler({page.image.height, page.image.width}, side);
   for (int64_t y = 0; y < side; ++y) {
     at.compute(y);

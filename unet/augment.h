@@ -14,6 +14,16 @@ struct Sample {
   Image weights;    // [o,o,1]
 };
 
+/// Where a tile lies: what is at (oy, ox) from the tile's centre shows page position centre + M (oy, ox).
+struct Placement {
+  size_t page = 0;                        // index
+  double yy = 1, yx = 0, xy = 0, xx = 1;  // M, a rotation or reflection
+  double centre_y = 0, centre_x = 0;      // px
+};
+
+/// The placement of the sample of this number: page, centre, rotation and flips.
+Placement draw_placement(const std::vector<TrainingPage>& pages, const TrainingConfig& config, int64_t index);
+
 /// The sample of this number: a function of config.run.seed and index alone.
 ///
 /// Output pixel x shows page position q(x) = M(x + u(x)): first the elastic displacement u in tile coordinates, then

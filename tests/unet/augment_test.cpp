@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "tests/catch.h"
 #include "unet/random.h"
@@ -64,6 +65,34 @@ TEST_CASE("without deformation a sample is a window of the mirrored page, bit fo
       }
     }
   }
+}
+
+TEST_CASE("the placement says where a sample lies") {
+  const std::vector<TrainingPage> pages{coordinate_page(300, 400), coordinate_page(200, 250)};
+  TrainingConfig config = still();
+  config.augmentation.rotation = config.augmentation.flips = true;
+  std::set<size_t> met;
+  for (int64_t index = 0; index < 40; ++index) {
+    const Placement placement = draw_placement(pages, config, index);
+    met.insert(placement.page);
+    CHECK(std::abs(placement.yy * placement.xx - placement.yx * placement.xy) == Approx(1));
+    const Size page{pages[placement.page].image.height, pages[placement.page].image.width};
+    if (placement.centre_y < kSide || placement.centre_y > static_cast<double>(page.height - kSide) ||
+        placement.centre_x < kSide || placement.centre_x > static_cast<double>(page.width - kSide)) {
+      continue;  // the tile may reach into the mirrored margin, whose coordinates run backwards
+    }
+    const Sample sample = draw_sample(pages, config, index);
+    for (int64_t y = 0; y < kSide; y += 13) {
+      for (int64_t x = 0; x < kSide; x += 13) {
+        const double oy = static_cast<double>(y) - (kSide - 1) / 2.0, ox = static_cast<double>(x) - (kSide - 1) / 2.0;
+        REQUIRE(sample.image.at(y, x, 0) + sample.image.at(y, x, 1) ==
+                Approx(placement.centre_y + placement.yy * oy + placement.yx * ox + placement.centre_x +
+                       placement.xy * oy + placement.xx * ox)
+                    .margin(1e-3));
+      }
+    }
+  }
+  CHECK(met.size() == 2);
 }
 
 TEST_CASE("image, labels and weights are read at one place") {
