@@ -8,6 +8,7 @@
 #include "tools/device.h"
 #include "tools/progress.h"
 #include "tools/signals.h"
+#include "tools/spinning.h"
 #include "unet/inputs.h"
 #include "unet/readable.h"
 #include "unet/segmentation.h"
@@ -26,7 +27,7 @@ struct InferOptions {
   std::string tile = "auto";
   std::string max_memory;
   bool exact = false;
-  int connectivity = 4;
+  int connectivity = 4, probability_bits = 32;
   SegmentationOptions segmentation;
 };
 
@@ -52,6 +53,12 @@ void add_options(CLI::App& app, InferOptions& options) {
       ->check(CLI::IsMember({"probability", "classes", "instances", "overlay", "objects", "rois"}).description(""))
       ->type_name("KIND,...")
       ->default_str("probability")
+      ->group("Results");
+  app.add_option("--probability-bits", options.probability_bits,
+                 "Store probabilities as 32-bit floats, or as integers from 0 to 255 (8) or 65535 (16)")
+      ->check(CLI::IsMember({8, 16, 32}).description(""))
+      ->type_name("8|16|32")
+      ->capture_default_str()
       ->group("Results");
   app.add_option("--threshold", options.segmentation.threshold,
                  "Two classes: probability of the last one from which a pixel belongs to it")
@@ -140,6 +147,8 @@ SegmentationOptions resolve(const InferOptions& options) {
   resolved.outputs.clear();
   for (const std::string& kind : options.write) resolved.outputs.push_back(parse_enum<Output>("--write", kind));
   if (!options.max_memory.empty()) resolved.max_memory_bytes = parse_bytes(options.max_memory);
+  if (options.probability_bits < 32) resolved.probability_type.kind = SampleKind::unsigned_integer;
+  resolved.probability_type.bits = options.probability_bits;
   resolved.instances.connectivity = static_cast<Connectivity>(options.connectivity);
   const int64_t side = parse_tile(options.tile);
   resolved.inference.tile = {side, side};
@@ -242,6 +251,7 @@ int infer(const InferOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace unet::tools;
+  bound_spinning(argv);
   CLI::App app("Segments images with a trained U-Net.", "unet_infer");
   InferOptions options;
   add_options(app, options);

@@ -80,9 +80,8 @@ Prediction read_prediction(ImageReader& reader, const InputPage& page, const Lab
     throw DataError(concat("evaluate: ", page.name(), ": expected the truth's class values, got others"));
   }
   Image probability(values.height, values.width);
-  const auto largest = static_cast<float>((1 << type.bits) - 1);
   std::transform(values.data.begin(), values.data.end(), probability.data.begin(),
-                 [largest](int32_t value) { return static_cast<float>(value) / largest; });
+                 [one = type.white()](int32_t value) { return static_cast<float>(value) / one; });
   return from_probability(std::move(probability));
 }
 

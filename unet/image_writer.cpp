@@ -107,9 +107,7 @@ void ImageWriter::State::begin_page() {
     if (!TIFFSetField(tiff.get(), TIFFTAG_EXTRASAMPLES, static_cast<int>(extra.size()), extra.data())) fail();
   }
   set<int>(TIFFTAG_COMPRESSION, compression_tag(options.compression));
-  if (options.compression != Compression::none) {
-    set<int>(TIFFTAG_PREDICTOR, floating ? PREDICTOR_FLOATINGPOINT : PREDICTOR_HORIZONTAL);
-  }
+  if (options.compression == Compression::lzw && !floating) set<int>(TIFFTAG_PREDICTOR, PREDICTOR_HORIZONTAL);
   if (options.tile_px > 0) {
     set<uint32_t>(TIFFTAG_TILEWIDTH, static_cast<uint32_t>(options.tile_px));
     set<uint32_t>(TIFFTAG_TILELENGTH, static_cast<uint32_t>(options.tile_px));

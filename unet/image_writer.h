@@ -15,14 +15,15 @@ enum class Compression : uint8_t { none, lzw, deflate, zstd };
 struct WriterOptions {
   int64_t pages = 1, height = 0, width = 0, channels = 1;  // of the whole file
   SampleType type = kFloat32;                              // uint8, uint16, uint32 or float32
-  Compression compression = Compression::deflate;          // all but none with a predictor
+  Compression compression = Compression::deflate;          // lzw of integers with a predictor
   int64_t tile_px = 0;     // side of square tiles, a multiple of 16; 0: strips of about 256 KiB
   ImageMetadata metadata;  // pixel size and axes to carry over
 };
 
 /// A TIFF file that receives its pages in order and each page's rows from top to bottom, in bands of any height.
-/// BigTIFF where the pixels take more than 3.5 GB. The name appears, complete, with commit(); without it nothing stays
-/// behind.
+/// BigTIFF where the pixels take more than 3.5 GB. ImageJ opens all but tiles and zstd: it undoes the predictor of LZW
+/// alone, so the others go without one (probabilities of 8 bits take as much room either way). The name appears,
+/// complete, with commit(); without it nothing stays behind.
 class ImageWriter {
  public:
   /// Throws ConfigError for options that cannot be, IoError where the file cannot be made.

@@ -24,10 +24,11 @@ LabelMap classify(const Image& probabilities, double threshold) {
   return labels;
 }
 
-Image channel(const Image& image, int64_t c) {
+/// One channel, each value times `factor`.
+Image channel(const Image& image, int64_t c, float factor) {
   Image out(image.height, image.width);
   for (size_t i = 0; i < out.data.size(); ++i) {
-    out.data[i] = image.data[i * static_cast<size_t>(image.channels) + static_cast<size_t>(c)];
+    out.data[i] = factor * image.data[i * static_cast<size_t>(image.channels) + static_cast<size_t>(c)];
   }
   return out;
 }
@@ -46,12 +47,13 @@ class ProbabilitySink final : public PageSink {
  public:
   ProbabilitySink(const SegmentationJob& job, const fs::path& file)
       : classes_(job.model.info.network.classes),
-        writer_(file,
-                writer_options(job, classes_ == 2 ? job.reader.pages() : job.reader.pages() * classes_, kFloat32)) {}
+        one_(job.options.probability_type.white()),
+        writer_(file, writer_options(job, classes_ == 2 ? job.reader.pages() : job.reader.pages() * classes_,
+                                     job.options.probability_type)) {}
   void band(int64_t, int64_t, const Image& p) override {
-    if (classes_ == 2) return writer_.write_rows(channel(p, 1));
-    writer_.write_rows(channel(p, 0));
-    for (int64_t c = 1; c < classes_; ++c) waiting_.push_back({c, channel(p, c)});
+    if (classes_ == 2) return writer_.write_rows(channel(p, 1, one_));
+    writer_.write_rows(channel(p, 0, one_));
+    for (int64_t c = 1; c < classes_; ++c) waiting_.push_back({c, channel(p, c, one_)});
   }
   void page_done(int64_t) override {
     std::stable_sort(waiting_.begin(), waiting_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -62,6 +64,7 @@ class ProbabilitySink final : public PageSink {
 
  private:
   int64_t classes_;
+  float one_;  // what stands for a probability of one
   ImageWriter writer_;
   std::vector<std::pair<int64_t, Image>> waiting_;
 };

@@ -73,6 +73,12 @@ std::string SampleType::name() const {
   return concat(prefix, bits);
 }
 
+float SampleType::white() const {
+  if (!is_integer()) return 1;
+  const int value_bits = kind == SampleKind::signed_integer ? bits - 1 : bits;
+  return static_cast<float>(std::ldexp(1.0, value_bits) - 1.0);
+}
+
 bool SampleType::is_readable() const {
   switch (kind) {
     case SampleKind::unsigned_integer:

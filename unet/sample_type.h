@@ -19,6 +19,8 @@ struct SampleType {
   std::string name() const;
   bool is_readable() const;
   bool is_integer() const { return kind != SampleKind::floating_point; }
+  /// What stands for white, or for a probability of one: the largest value of an integer type, else 1.
+  float white() const;
   bool operator==(const SampleType&) const = default;
 };
 

@@ -9,13 +9,6 @@
 namespace unet {
 namespace {
 
-/// Largest value of a type, as white.
-float type_white(const SampleType& type) {
-  if (!type.is_integer()) return 1;
-  const int bits = type.kind == SampleKind::signed_integer ? type.bits - 1 : type.bits;
-  return static_cast<float>(std::ldexp(1.0, bits) - 1.0);
-}
-
 /// Smallest and largest value of each channel of a page, and values of evenly spaced pixels for the median.
 struct PageStatistics {
   std::vector<float> low, high;
@@ -81,7 +74,7 @@ std::vector<PixelScaling> pixel_scalings(InputNormalisation kind, ImageReader& r
       const PageInfo& info = reader.info(page);
       const auto channels = static_cast<size_t>(info.channels);
       scalings.push_back({.black = std::vector<float>(channels, 0),
-                          .white = std::vector<float>(channels, type_white(info.type)),
+                          .white = std::vector<float>(channels, info.type.white()),
                           .centre = kind == InputNormalisation::centred ? 0.5F : 0.0F});
     }
     return scalings;

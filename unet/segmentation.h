@@ -8,12 +8,13 @@
 #include "unet/inference.h"
 #include "unet/instances.h"
 #include "unet/model.h"
+#include "unet/sample_type.h"
 
 namespace unet {
 
 /// A kind of result.
 enum class Output : uint8_t {
-  probability,  // float32 TIFF: of the last class, or one page a class where there are more than two
+  probability,  // TIFF: of the last class, or one page a class where there are more than two
   classes,      // uint8 TIFF: the values of the training labels where they fit, else class numbers
   instances,    // uint16 or uint32 TIFF: connected objects, 0 is background
   overlay,      // PNG a page: outlines over the image
@@ -28,7 +29,8 @@ struct EnumNames<Output> {
 
 struct SegmentationOptions {
   std::vector<Output> outputs{Output::probability};
-  InferenceOptions inference;   // its max_memory_bytes is set from the one below
+  SampleType probability_type = kFloat32;  // or kUint8, kUint16: probability times the type's largest value, rounded
+  InferenceOptions inference;              // its max_memory_bytes is set from the one below
   size_t max_memory_bytes = 0;  // of the whole process, and on a device of its own; 0: half of the machine's memory
   double threshold = 0.5;       // two classes: probability of the last from which a pixel belongs to it
   InstanceOptions instances;

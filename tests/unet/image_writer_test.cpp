@@ -122,6 +122,21 @@ TEST_CASE("bands of any height make the same file") {
   CHECK(wrong_values(folder / "whole.tif", options) == 0);
 }
 
+TEST_CASE("ImageJ undoes the predictor of LZW only, so Deflate goes without one") {
+  const TemporaryFolder folder;
+  for (const SampleType type : {kUint8, kUint16, kUint32, kFloat32}) {
+    write_pages(folder / "a.tif", {.height = 30, .width = 40, .type = type, .metadata = {}}, 30);
+    TIFF* tiff = TIFFOpen((folder / "a.tif").c_str(), "r");
+    REQUIRE(tiff != nullptr);
+    uint16_t compression = 0, predictor = 0;
+    CHECK(TIFFGetField(tiff, TIFFTAG_COMPRESSION, &compression) == 1);
+    CHECK(TIFFGetFieldDefaulted(tiff, TIFFTAG_PREDICTOR, &predictor) == 1);
+    TIFFClose(tiff);
+    CHECK(compression == COMPRESSION_ADOBE_DEFLATE);
+    CHECK(predictor == PREDICTOR_NONE);
+  }
+}
+
 TEST_CASE("floats become the nearest integers and what does not fit is refused") {
   const TemporaryFolder folder;
   Image image(1, 4);

@@ -151,6 +151,26 @@ TEST_CASE("segmentation: hyperstacks tell ImageJ slice and frame, stacks only th
   CHECK(big(roi, big(roi, 60, 4) + 8, 4) == 0);
 }
 
+TEST_CASE("segmentation: probabilities of 8 and 16 bits are the floating-point ones, rounded") {
+  const Scene scene;
+  scene.segment({Output::probability});
+  const std::filesystem::path file = scene.folder / "cells_probability.tif";
+  std::vector<Image> expected;
+  for (int64_t page = 0; page < 3; ++page) expected.push_back(ImageReader(file).read(page));
+  for (const SampleType type : {kUint8, kUint16}) {
+    SegmentationOptions options;
+    options.probability_type = type;
+    scene.segment({Output::probability}, options);
+    ImageReader reader(file);
+    CHECK(reader.info(0).type == type);
+    for (int64_t page = 0; page < 3; ++page) {
+      std::vector<float> rounded = expected[static_cast<size_t>(page)].data;
+      for (float& p : rounded) p = std::nearbyint(p * (type == kUint8 ? 255.0F : 65535.0F));
+      CHECK(reader.read(page).data == rounded);
+    }
+  }
+}
+
 TEST_CASE("segmentation: holes, small objects and the border between objects") {
   const Scene scene;
   SegmentationOptions options;
