@@ -23,7 +23,6 @@ Result forward(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOp
   using A = Accumulate<T>;
   const auto& device = x.device();
   const Shape out{x.shape().n(), x.shape().h() - w.shape().h() + 1, x.shape().w() - w.shape().w() + 1, w.shape().n()};
-  const Shape half{out.n(), out.h() / 2, out.w() / 2, out.c()};
   Result result{.y = empty_image(device, out, options.wide_output ? DTypeOf<A>::value : DTypeOf<T>::value)};
   const Tensor& y = result.y;
   // A training step uses a packed filter once: only inference keeps it.
@@ -36,6 +35,7 @@ Result forward(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOp
                                .relu = options.relu,
                                .cache = device->recording() ? nullptr : &w.filter_cache()};
   if (options.pooled != nullptr) {
+    const Shape half{out.n(), out.h() / 2, out.w() / 2, out.c()};
     result.pooled = Tensor::empty(device, half, y.dtype(), y.layout());
     operation.pooled = result.pooled.mutable_view<T>();
     if (device->recording()) {

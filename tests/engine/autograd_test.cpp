@@ -36,6 +36,11 @@ TEST_CASE("gradients: every operation, finite differences in double") {
     const Tensor w = random_tensor(device, Shape{3, 3, 3, 5}, 2), b = random_tensor(device, Shape{3}, 3);
     check_gradients({x, x2, w, b}, [&] { return loss(conv2d(x, w, b, {.x2 = x2})); });
   }
+  SECTION("conv2d as large as the image: a fully connected layer") {
+    const Tensor x = random_tensor(device, Shape{2, 3, 4, 2}, 1), w = random_tensor(device, Shape{3, 3, 4, 2}, 2);
+    const Tensor b = random_tensor(device, Shape{3}, 3), classes = random_labels(device, Shape{2, 1, 1, 1}, 3, 8);
+    check_gradients({x, w, b}, [&] { return softmax_cross_entropy(conv2d(x, w, b), classes); });
+  }
   SECTION("conv2d, pooled on the way") {
     const Tensor x = random_tensor(device, Shape{2, 10, 13, 2}, 1), w = random_tensor(device, Shape{3, 3, 3, 2}, 2);
     const Tensor b = random_tensor(device, Shape{3}, 3), v = random_tensor(device, Shape{3, 1, 1, 6}, 4);
