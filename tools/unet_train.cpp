@@ -58,9 +58,20 @@ void add_options(CLI::App& app, TrainOptions& options) {
                      ->group("Data");
   images->needs(labels);
   labels->needs(images);
-  setting("--val-fraction", "data.validation_fraction", "SHARE",
-          "Share of the pages to validate on, from the end [0.2]")
+  app.add_option_function<std::string>(
+         "--val-fraction",
+         [&options](const std::string& share) {
+           options.named_options.push_back("data.validation_fraction=" + share);
+           options.named_options.push_back("data.validation_pages=");  // of a file
+         },
+         "Share of the pages to validate on, from the end [0.2]")
+      ->type_name("SHARE")
       ->excludes(images)
+      ->group("Data");
+  setting("--val-pages", "data.validation_pages", "LIST",
+          "Pages to validate on instead, such as 0-4,10: numbers from 0 over all pairs, as --check shows them [none]")
+      ->excludes(images)
+      ->excludes("--val-fraction")
       ->group("Data");
 
   app.add_option("--out", options.out, "Folder of the run")->required()->type_name("RUN")->group("Run");
@@ -123,11 +134,12 @@ TrainingConfig resolve_config(const TrainOptions& options) {
   return make_config(sources);
 }
 
-void print_pairs(const char* title, const std::vector<PagePair>& pairs) {
+void print_pairs(const char* title, const std::vector<NumberedPair>& pairs) {
   std::cout << title << ": " << pairs.size() << (pairs.size() == 1 ? " page\n" : " pages\n");
-  for (const auto& [image, label] : pairs) {
-    std::cout << "  " << image.name() << " [" << image.info.height << ',' << image.info.width << ','
-              << image.info.channels << "] " << image.info.encoding << "  <-  " << label.name() << " "
+  for (const NumberedPair& pair : pairs) {
+    const InputPage &image = pair.image, &label = pair.label;
+    std::cout << "  " << pair.number << ": " << image.name() << " [" << image.info.height << ',' << image.info.width
+              << ',' << image.info.channels << "] " << image.info.encoding << "  <-  " << label.name() << " "
               << label.info.encoding << '\n';
   }
 }

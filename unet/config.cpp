@@ -5,6 +5,7 @@
 
 #include "unet/config_fields.h"
 #include "unet/embedded_text.h"
+#include "unet/page_list.h"
 #include "unet/tile.h"
 
 namespace unet {
@@ -54,6 +55,10 @@ void TrainingConfig::validate() const {
   validate_tile(tile.input, network.depth);
   if (data.connectivity != 4 && data.connectivity != 8) {
     throw ConfigError(concat("data.connectivity: expected 4 or 8, got ", data.connectivity));
+  }
+  if (!data.validation_pages.empty()) {
+    constexpr int64_t kMost = 1'000'000;  // the data will say how many pages there are
+    parse_page_list("data.validation_pages", data.validation_pages, kMost);
   }
   if (!std::is_sorted(schedule.decay_at.begin(), schedule.decay_at.end())) {
     throw ConfigError("schedule.decay_at: expected ascending fractions of the run; sort them");

@@ -39,6 +39,7 @@ void visit_fields(Config& config, Visitor&& visit) {
   visit("data.connectivity", data.connectivity, Range{4, 8});
   visit("data.normalisation", data.normalisation, any);
   visit("data.validation_fraction", data.validation_fraction, Range{0, 0.9});
+  visit("data.validation_pages", data.validation_pages, any);
 
   visit("tile.input", config.tile.input, Range{1, 1 << 20});
   visit("tile.batch", config.tile.batch, Range{1, 4096});

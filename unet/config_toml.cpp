@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <iomanip>
 #include <iterator>
 #include <type_traits>
 #include <utility>
@@ -74,6 +75,15 @@ void read(std::string_view key, const toml::node& node, std::vector<double>& fie
   field = std::move(numbers);
 }
 
+void read(std::string_view key, const toml::node& node, std::string& field) {
+  if (node.is_integer()) {  // a page such as 3 needs no quotes
+    field = std::to_string(*node.value<int64_t>());
+    return;
+  }
+  if (!node.is_string()) refuse(key, "text in quotes", node);
+  field = *node.value<std::string>();
+}
+
 template <NamedEnum E>
 void read(std::string_view key, const toml::node& node, E& field) {
   if (!node.is_string()) refuse(key, all_names<E>().c_str(), node);
@@ -93,6 +103,7 @@ std::string write(const std::vector<double>& values) {
   for (const double value : values) text += concat(text.size() > 1 ? ", " : "", write(value));
   return text + "]";
 }
+std::string write(const std::string& value) { return concat(std::quoted(value)); }
 template <NamedEnum E>
 std::string write(E value) {
   return concat('"', name_of(value), '"');

@@ -1,9 +1,11 @@
 #include "unet/training_set.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
 #include "unet/components.h"
+#include "unet/page_list.h"
 #include "unet/scaling.h"
 #include "unet/separation.h"
 #include "unet/weight_map.h"
@@ -55,7 +57,17 @@ class PairReader {
   std::vector<PixelScaling> scalings_;  // of image_
 };
 
-std::vector<InputPage> label_pages(const std::vector<PagePair>& training, const std::vector<PagePair>& validation) {
+using Pairs = std::vector<NumberedPair>;
+
+Pairs numbered_pairs(const std::string& images, const std::string& labels) {
+  Pairs pairs;
+  for (PagePair& pair : pair_pages(list_pages(images), list_pages(labels))) {
+    pairs.push_back({std::move(pair), std::ssize(pairs)});
+  }
+  return pairs;
+}
+
+std::vector<InputPage> label_pages(const Pairs& training, const Pairs& validation) {
   std::vector<InputPage> pages;
   for (const auto* pairs : {&training, &validation}) {
     for (const PagePair& pair : *pairs) pages.push_back(pair.label);
@@ -64,11 +76,26 @@ std::vector<InputPage> label_pages(const std::vector<PagePair>& training, const 
 }
 
 /// Takes the last pages for validation; at least one stays for training.
-std::vector<PagePair> split_off(std::vector<PagePair>& pairs, double fraction) {
+Pairs split_off(Pairs& pairs, double fraction) {
   const auto count = static_cast<double>(pairs.size());
   const auto wanted = std::min(std::ceil(fraction * count - 1e-9), count - 1);
   const auto first = pairs.end() - static_cast<ptrdiff_t>(wanted);
-  std::vector<PagePair> taken(first, pairs.end());
+  Pairs taken(first, pairs.end());
+  pairs.erase(first, pairs.end());
+  return taken;
+}
+
+/// Takes the pages of this list for validation.
+Pairs take_pages(Pairs& pairs, const std::string& list) {
+  const std::vector<int64_t> chosen = parse_page_list("data.validation_pages", list, std::ssize(pairs));
+  if (chosen.size() == pairs.size()) {
+    throw ConfigError(concat("data.validation_pages: expected some of the ", pairs.size(), " pages, got all (", list,
+                             "), which leaves none to train on"));
+  }
+  const auto first = std::stable_partition(pairs.begin(), pairs.end(), [&](const NumberedPair& pair) {
+    return !std::binary_search(chosen.begin(), chosen.end(), pair.number);
+  });
+  Pairs taken(first, pairs.end());
   pairs.erase(first, pairs.end());
   return taken;
 }
@@ -77,9 +104,15 @@ std::vector<PagePair> split_off(std::vector<PagePair>& pairs, double fraction) {
 
 TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConfig& config) {
   TrainingData data{.config = config};
-  data.training_pairs = pair_pages(list_pages(inputs.images), list_pages(inputs.labels));
+  data.training_pairs = numbered_pairs(inputs.images, inputs.labels);
   if (!inputs.validation_images.empty()) {
-    data.validation_pairs = pair_pages(list_pages(inputs.validation_images), list_pages(inputs.validation_labels));
+    if (!config.data.validation_pages.empty()) {
+      throw ConfigError(concat("data.validation_pages: expected none beside separate validation images, got ",
+                               config.data.validation_pages, "; give one of the two"));
+    }
+    data.validation_pairs = numbered_pairs(inputs.validation_images, inputs.validation_labels);
+  } else if (!config.data.validation_pages.empty()) {
+    data.validation_pairs = take_pages(data.training_pairs, config.data.validation_pages);
   } else {
     data.validation_pairs = split_off(data.training_pairs, config.data.validation_fraction);
   }

@@ -31,7 +31,12 @@ void prepare_weights(TrainingSet& set, int64_t classes, const TrainingConfig& co
 /// Where images and labels are; see list_image_files() for what a path may be.
 struct TrainingInputs {
   std::string images, labels;
-  std::string validation_images, validation_labels;  // empty: a share of the pages above, from the end
+  std::string validation_images, validation_labels;  // empty: some of the pages above, as the configuration says
+};
+
+/// A pair and its number among all pairs of the images and labels it came from.
+struct NumberedPair : PagePair {
+  int64_t number = 0;
 };
 
 /// All that is known once the files are read.
@@ -39,7 +44,7 @@ struct TrainingData {
   TrainingConfig config;  // with the network's channels and classes filled in
   ModelInfo info;
   TrainingSet set;
-  std::vector<PagePair> training_pairs, validation_pairs;
+  std::vector<NumberedPair> training_pairs, validation_pairs;
   LabelSurvey labels;
 };
 

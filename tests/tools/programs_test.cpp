@@ -71,7 +71,7 @@ TEST_CASE("programs: --check validates, predicts and writes nothing") {
   const Result checked = place.train("run", "--check");
   INFO(checked.error);
   REQUIRE(checked.code == 0);
-  CHECK(contains(checked.out, "page0.png [64,72,1]"));
+  CHECK(contains(checked.out, "0: images/page0.png [64,72,1]"));
   CHECK(contains(checked.out, "training: 3 pages"));
   CHECK(contains(checked.out, "validation: 1 page\n"));
   CHECK(contains(checked.out, "memory: "));
@@ -136,6 +136,10 @@ TEST_CASE("programs: errors have their exit code and name what is wrong") {
   refused("unet_train", data + "--time-limit soon", 2, "soon");
   refused("unet_train", data + "--set tile.input=100", 2, "tile.input");
   refused("unet_train", data + "--val-images images", 2, "--val-labels");
+  refused("unet_train", data + "--val-pages 4", 2, "data.validation_pages: expected pages 0 to 3, got 4");
+  refused("unet_train", data + "--val-pages 0-3", 2, "none to train on");
+  refused("unet_train", data + "--val-pages 1 --val-fraction 0.5", 2, "--val-fraction");
+  refused("unet_train", data + "--val-pages 1 --val-images images --val-labels labels", 2, "--val-images");
   refused("unet_train", data + "--config missing.toml", 4, "missing.toml");
   refused("unet_train", data + "--device cpu --precision tf32", 2, "tf32");
   refused("unet_train", "--images nowhere --labels labels --out run", 4, "nowhere");

@@ -103,6 +103,10 @@ TEST_CASE("config: settings of every kind") {
   CHECK(config.run.steps == 60000);
   apply_setting(config, "weight_map.w0=3");
   CHECK(config.weight_map.w0 == 3);
+  for (const char* pages : {"0-4,10", "3", "\"0-4\"", "0, 2", ""}) {
+    apply_setting(config, concat("data.validation_pages=", pages));
+    CHECK(config.data.validation_pages == (pages[0] == '"' ? "0-4" : pages));
+  }
 }
 
 TEST_CASE("config: the resolved configuration reads back equal, key by key") {
@@ -111,6 +115,7 @@ TEST_CASE("config: the resolved configuration reads back equal, key by key") {
     config.optimizer.lr = 0.1 + 0.2;  // needs all 17 digits
     config.schedule.decay_at = {1.0 / 3, 0.9};
     config.run.seed = 123456789012;
+    config.data.validation_pages = "0-4, 10";
     TrainingConfig read;
     read.run.steps = 1;
     read.network.dropout = 0.125;
@@ -150,6 +155,8 @@ TEST_CASE("config: values of the wrong kind are refused by key, place and value"
         "my.toml:2: augmentation.elastic: expected none, grid3, bspline or simard, got 3");
   CHECK(contains(refused("[schedule]\ndecay_at = 0.5\n"), "schedule.decay_at: expected a list of numbers"));
   CHECK(contains(refused("[schedule]\ndecay_at = [0.5, true]\n"), "schedule.decay_at: expected a number, got true"));
+  CHECK(refused("[data]\nvalidation_pages = [1, 2]\n") ==
+        "my.toml:2: data.validation_pages: expected text in quotes, got a list");
   CHECK(contains(refused("[run\nsteps = 1\n"), "my.toml:1: "));
   CHECK(contains(message_of<ConfigError>([&] { apply_setting(config, "optimizer.lr"); }), "expected KEY=VALUE"));
   CHECK(contains(message_of<ConfigError>([&] { apply_setting(config, "=1"); }), "expected KEY=VALUE"));
@@ -168,6 +175,7 @@ TEST_CASE("config: values out of range are named with the range") {
   CHECK(contains(refused("run.steps=0"), "run.steps: expected 1 .. "));
   CHECK(contains(refused("schedule.decay_at=[0.5, 1.5]"), "schedule.decay_at: expected 0 .. 1, got 1.5"));
   CHECK(contains(refused("schedule.decay_at=[0.5, 0.25]"), "ascending"));
+  CHECK(contains(refused("data.validation_pages=4-1"), "data.validation_pages: expected ranges"));
   CHECK(refused("data.connectivity=6") == "data.connectivity: expected 4 or 8, got 6");
 }
 
