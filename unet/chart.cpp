@@ -119,6 +119,13 @@ std::string dots_path(const ChartSeries& series, const Axis& x, const Axis& y, b
   return path;
 }
 
+/// Named series have a colour each.
+std::string colour_class(const Chart& chart, size_t series) {
+  const auto end = chart.series.begin() + static_cast<ptrdiff_t>(series);
+  return concat("series-",
+                std::count_if(chart.series.begin(), end, [](const ChartSeries& each) { return !each.name.empty(); }));
+}
+
 std::string render_svg(const Chart& chart, const Axis& x, const Axis& y, const std::vector<double>& x_ticks,
                        const std::vector<double>& y_ticks) {
   std::string svg =
@@ -132,7 +139,7 @@ std::string render_svg(const Chart& chart, const Axis& x, const Axis& y, const s
     const ChartSeries& series = chart.series[i];
     const bool spread = std::any_of(series.points.begin(), series.points.end(),
                                     [](const ChartPoint& point) { return point.low < point.high; });
-    svg += concat("<g class=\"series-", i, "\">");
+    svg += series.name.empty() ? "<g class=\"one-of-many\">" : concat("<g class=\"", colour_class(chart, i), "\">");
     if (spread) svg += concat("<path class=\"band\" d=\"", band_path(series, x, y), "\"/>");
     svg += concat("<path class=\"line\" d=\"", line_path(series, x, y), "\"/>");
     if (series.dots) svg += concat("<path class=\"dots\" d=\"", dots_path(series, x, y, false), "\"/>");
@@ -166,7 +173,8 @@ std::string render_plot(const Chart& chart, bool log) {
 std::string legend(const Chart& chart) {
   std::string html = "<ul class=\"legend\">";
   for (size_t i = 0; i < chart.series.size(); ++i) {
-    html += concat("<li class=\"series-", i, "\">", escape_html(chart.series[i].name), "</li>");
+    const std::string& name = chart.series[i].name;
+    if (!name.empty()) html += concat("<li class=\"", colour_class(chart, i), "\">", escape_html(name), "</li>");
   }
   return html + "</ul>";
 }
@@ -185,6 +193,7 @@ std::string bar(const Chart& chart) {
 std::string points_json(const Chart& chart) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const ChartSeries& series : chart.series) {
+    if (series.name.empty()) continue;
     nlohmann::ordered_json xs = nlohmann::ordered_json::array(), ys = xs;
     for (const ChartPoint& point : series.points) {
       if (!std::isfinite(point.y)) continue;

@@ -1,4 +1,4 @@
-// Line charts as HTML with inline SVG, for the training report.
+// Line charts as HTML with inline SVG.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@ struct ChartPoint {
 };
 
 struct ChartSeries {
-  std::string name;
+  std::string name;                // empty: a thin line, one of many, that no legend and no pointer names
   std::vector<ChartPoint> points;  // x ascending
   bool dots = false;               // a dot at each point
 };
@@ -25,7 +25,7 @@ struct Chart {
   std::string title;
   std::string note;  // one sentence below the title; may be empty
   std::string x_name = "step";
-  std::vector<ChartSeries> series;  // up to 6
+  std::vector<ChartSeries> series;  // up to 6 with a name
   ChartScale scale = ChartScale::linear;
 };
 
@@ -39,7 +39,7 @@ std::vector<double> linear_ticks(double low, double high, int count);
 /// low > 0.
 std::vector<double> log_ticks(double low, double high);
 
-/// A <figure>. The curves stretch with the page while text keeps its size. The points also come as JSON for report.js,
+/// A <figure>. The curves stretch with the page while text keeps its size. The points also come as JSON for page.js,
 /// which shows the values under the pointer; without script the chart is complete.
 std::string render(const Chart& chart);
 

@@ -12,6 +12,6 @@ struct EmbeddedText {
 };
 
 extern const std::span<const EmbeddedText> kPresets;       // unet/presets/*.toml: paper first, then by name
-extern const std::span<const EmbeddedText> kReportAssets;  // unet/report.css, unet/report.js
+extern const std::span<const EmbeddedText> kPageAssets;  // unet/page.css, unet/page.js
 
 }  // namespace unet

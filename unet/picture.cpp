@@ -25,6 +25,8 @@ Colour class_colour(int32_t label) {
   return colours[static_cast<size_t>(label - 1) % colours.size()];
 }
 
+constexpr std::array<Colour, 5> kHeat{{{68, 1, 84}, {59, 82, 139}, {33, 145, 140}, {94, 201, 98}, {253, 231, 37}}};
+
 }  // namespace
 
 Picture gray_picture(const Image& image, float black, float white) {
@@ -40,19 +42,24 @@ Picture gray_picture(const Image& image, float black, float white) {
 }
 
 Picture heat_picture(const Image& values, float top) {
-  constexpr std::array<Colour, 5> stops{{{68, 1, 84}, {59, 82, 139}, {33, 145, 140}, {94, 201, 98}, {253, 231, 37}}};
   Picture picture(values.height, values.width, 3);
   for (int64_t y = 0; y < values.height; ++y) {
     for (int64_t x = 0; x < values.width; ++x) {
-      const float t = std::clamp(values.at(y, x) / top, 0.0F, 1.0F) * static_cast<float>(stops.size() - 1);
-      const auto low = std::min(static_cast<size_t>(t), stops.size() - 2);
+      const float t = std::clamp(values.at(y, x) / top, 0.0F, 1.0F) * static_cast<float>(kHeat.size() - 1);
+      const auto low = std::min(static_cast<size_t>(t), kHeat.size() - 2);
       const float f = t - static_cast<float>(low);
       for (size_t c = 0; c < 3; ++c) {
-        picture.at(y, x, static_cast<int64_t>(c)) = to_byte((1 - f) * stops[low][c] + f * stops[low + 1][c]);
+        picture.at(y, x, static_cast<int64_t>(c)) = to_byte((1 - f) * kHeat[low][c] + f * kHeat[low + 1][c]);
       }
     }
   }
   return picture;
+}
+
+std::string heat_gradient() {
+  std::string stops;
+  for (const Colour& colour : kHeat) stops += concat(",rgb(", colour[0], ',', colour[1], ',', colour[2], ')');
+  return "linear-gradient(to right" + stops + ")";
 }
 
 LabelMap most_probable(const Image& probabilities) {

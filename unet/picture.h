@@ -13,6 +13,9 @@ Picture gray_picture(const Image& image, float black = 0, float white = 1);
 /// Values from 0 to `top` from dark blue over green to yellow ("viridis"-like), for weight maps and probabilities.
 Picture heat_picture(const Image& values, float top);
 
+/// The colours of heat_picture() from 0 to the top, from left to right, as a CSS gradient.
+std::string heat_gradient();
+
 /// An image in gray with outlines of the predicted objects (class numbers). Outlines lie on the object's side: yellow
 /// for class 1, further classes in colours of their own. With `truth` (class numbers, -1 ignore) wrong pixels are
 /// tinted: red where an object is claimed that is not there, blue where one is missed, and ignored pixels are darkened.

@@ -6,7 +6,6 @@
 
 #include "kernels/error.h"
 #include "unet/chart.h"
-#include "unet/embedded_text.h"
 #include "unet/html.h"
 #include "unet/output_file.h"
 #include "unet/readable.h"
@@ -15,13 +14,6 @@ namespace unet {
 namespace {
 
 constexpr size_t kCurvePoints = 240;  // of a curve: what a screen can tell apart
-
-std::string_view asset(std::string_view name) {
-  for (const auto& [file, text] : kReportAssets) {
-    if (file == name) return text;
-  }
-  throw Error(concat("report: ", name, " is not compiled in"));
-}
 
 ChartPoint point(int64_t step, double value, bool marked = false) {
   return {.x = static_cast<double>(step), .y = value, .low = value, .high = value, .marked = marked};
@@ -179,16 +171,6 @@ std::string validation_table(const TrainingHistory& history) {
   return html + "</tbody></table></section>";
 }
 
-std::string gallery(const ReportGallery& gallery) {
-  std::string html = concat("<section><h2>", escape_html(gallery.title), "</h2><p class=\"note\">",
-                            escape_html(gallery.explanation), "</p><div class=\"gallery\">");
-  for (const ReportPicture& picture : gallery.pictures) {
-    html += concat("<figure><img alt=\"", escape_html(picture.caption), "\" src=\"data:image/png;base64,",
-                   base64(picture.png), "\"><figcaption>", escape_html(picture.caption), "</figcaption></figure>");
-  }
-  return html + "</div></section>";
-}
-
 std::string facts(const Report& report) {
   auto rows = report.facts;
   if (!report.history.sessions.empty()) {
@@ -203,11 +185,7 @@ std::string facts(const Report& report) {
     }
   }
   if (rows.empty()) return {};
-  std::string html = "<section><h2>Data and program</h2><table class=\"facts\"><tbody>";
-  for (const auto& [name, value] : rows) {
-    html += concat("<tr><th scope=\"row\">", escape_html(name), "</th><td>", escape_html(value), "</td></tr>");
-  }
-  return html + "</tbody></table></section>";
+  return "<section><h2>Data and program</h2>" + render_facts(rows) + "</section>";
 }
 
 std::string configuration(const TrainingHistory& history) {
@@ -225,34 +203,28 @@ std::string render_report(const Report& report) {
   const double done = complete           ? 1
                       : report.steps > 0 ? static_cast<double>(summary.steps_done) / static_cast<double>(report.steps)
                                          : 0;
-  std::string html = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">";
-  html += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
-  html += "<meta name=\"color-scheme\" content=\"light dark\">";
-  if (!history.end) html += "<meta http-equiv=\"refresh\" content=\"60\">";
-  html +=
-      concat("<title>", escape_html(report.name), " - training</title><style>", asset("report.css"), "</style></head>");
-  html += concat("<body><header><h1>", escape_html(report.name), "</h1>", state_badge(report));
-  html +=
-      concat("<div class=\"progress\"><i style=\"width:", 100 * std::clamp(done, 0.0, 1.0), "%\"></i></div></header>");
-  html += "<main>" + tiles(report, summary) + "<section class=\"charts\">";
-  html += render(loss_chart(history)) + render(metric_chart(history));
-  html +=
+  std::string header =
+      concat("<h1>", escape_html(report.name), "</h1>", state_badge(report),
+             "<div class=\"progress\"><i style=\"width:", 100 * std::clamp(done, 0.0, 1.0), "%\"></i></div>");
+  std::string main = tiles(report, summary) + "<section class=\"charts\">";
+  main += render(loss_chart(history)) + render(metric_chart(history));
+  main +=
       render(Chart{.id = "learning-rate",
                    .title = "Learning rate",
                    .note = "",
                    .series = {{.name = "learning rate", .points = step_curve(history, &StepRecord::learning_rate)}}});
-  html += render(Chart{.id = "gradient-norm",
+  main += render(Chart{.id = "gradient-norm",
                        .title = "Gradient norm",
                        .note = "Over all parameters, before the update.",
                        .series = {{.name = "gradient norm", .points = step_curve(history, &StepRecord::gradient_norm)}},
                        .scale = ChartScale::log});
-  html += "</section><div class=\"columns\">" + validation_table(history) + facts(report) + "</div>";
-  for (const ReportGallery& each : report.galleries) html += gallery(each);
-  html += configuration(history);
-  html +=
-      concat("</main><footer>Written ", utc_time_text(), "</footer><dialog id=\"zoom\"><img alt=\"\"></dialog><script>",
-             asset("report.js"), "</script></body></html>\n");
-  return html;
+  main += "</section><div class=\"columns\">" + validation_table(history) + facts(report) + "</div>";
+  for (const Gallery& gallery : report.galleries) main += render(gallery);
+  main += configuration(history);
+  return render(HtmlPage{.title = report.name + " - training",
+                         .header = std::move(header),
+                         .main = std::move(main),
+                         .reloads = !history.end});
 }
 
 void write_report(const std::filesystem::path& path, const Report& report) { write_file(path, render_report(report)); }

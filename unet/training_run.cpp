@@ -75,23 +75,22 @@ std::string device_text(const engine::Device& device) {
   return device.uses_host_memory() ? target : concat(target, ", ", device.state().info().name);
 }
 
-ReportPicture picture(std::string caption, const Picture& rgb) { return {std::move(caption), encode_png(rgb)}; }
+PagePicture picture(std::string caption, const Picture& rgb) { return {std::move(caption), encode_png(rgb)}; }
 
 /// The pictures that do not change during a run: what the network is fed.
-std::vector<ReportGallery> input_galleries(const Trainer& trainer) {
+std::vector<Gallery> input_galleries(const Trainer& trainer) {
   const TrainingSet& set = trainer.set();
   const TrainingPage& page = set.training.front();
   float top = 0;
   for (const float w : page.weights.data) top = std::max(top, w);
-  ReportGallery weights{"Weight map",
-                        "What a wrong pixel costs: dark is little, yellow is much. Gaps between objects weigh most.",
-                        {picture(page.name, gray_picture(page.image)),
-                         picture(concat("weights 0 to ", top), heat_picture(page.weights, top))}};
-  ReportGallery samples{
-      "Augmented samples",
-      "The first training tiles as the network sees them: deformed, rotated, shifted, with other gray "
-      "values. The labels cover the centre of the tile.",
-      {}};
+  Gallery weights{"Weight map",
+                  "What a wrong pixel costs: dark is little, yellow is much. Gaps between objects weigh most.",
+                  {picture(page.name, gray_picture(page.image)),
+                   picture(concat("weights 0 to ", top), heat_picture(page.weights, top))}};
+  Gallery samples{"Augmented samples",
+                  "The first training tiles as the network sees them: deformed, rotated, shifted, with other gray "
+                  "values. The labels cover the centre of the tile.",
+                  {}};
   for (int64_t i = 0; i < 4; ++i) {
     const Sample sample = draw_sample(set.training, trainer.config(), i);
     samples.pictures.push_back(picture(concat("sample ", i), gray_picture(sample.image, -0.5F, 0.5F)));
@@ -148,11 +147,10 @@ class RunFolder {
 
   /// Validates, and keeps the model where it is the best so far.
   void validate() {
-    ReportGallery gallery{
-        "Validation pages",
-        "Outlines: what the network sees as objects. Red: an object claimed where there is none; blue: "
-        "one missed. Below each, the probability of the last class.",
-        {}};
+    Gallery gallery{"Validation pages",
+                    "Outlines: what the network sees as objects. Red: an object claimed where there is none; blue: "
+                    "one missed. Below each, the probability of the last class.",
+                    {}};
     const ValidationRecord record = trainer_.validate([&](const TrainingPage& page, const Image& p) {
       if (gallery.pictures.size() >= 2 * kPagesShown) return;
       gallery.pictures.push_back(picture(page.name, overlay_picture(page.image, most_probable(p), &page.classes)));
@@ -263,7 +261,7 @@ class RunFolder {
   fs::path checkpoints_;
   std::unique_ptr<TrainingLog> log_;
   std::unique_ptr<TensorBoardWriter> tensorboard_;
-  std::vector<ReportGallery> inputs_, predictions_;
+  std::vector<Gallery> inputs_, predictions_;
   double page_written_ = 0;
   bool page_failed_ = false;
   FolderLock lock_;

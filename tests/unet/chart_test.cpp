@@ -54,6 +54,20 @@ TEST_CASE("html: base64 test vectors") {
   CHECK(base64("\xff\xfe\xfd") == "//79");
 }
 
+TEST_CASE("chart: series without a name are drawn, but take no colour, legend or values") {
+  const std::string html = render({.id = "curves",
+                                   .title = "Curves",
+                                   .note = "",
+                                   .series = {{.name = "", .points = points_of({1, 2})},
+                                              {.name = "", .points = points_of({2, 1})},
+                                              {.name = "first", .points = points_of({0, 3})},
+                                              {.name = "second", .points = points_of({3, 0})}}});
+  CHECK(count_of(html, "class=\"one-of-many\"") == 2);
+  CHECK(count_of(html, "<li class=\"series-0\">first</li><li class=\"series-1\">second</li></ul>") == 1);
+  CHECK(count_of(html, "<g class=\"series-") == 2);
+  CHECK(count_of(html, "\"name\":") == 2);
+}
+
 TEST_CASE("chart: thinning keeps means and extremes, and leaves NaN out") {
   const auto thinned = thin_out(points_of({1, 3, kNan, 5, kNan, kNan}), 3);
   REQUIRE(thinned.size() == 3);

@@ -3,6 +3,7 @@
 // Values under the pointer. Each chart's points lie beside it as JSON: [{name, x: [...], y: [...]}, ...].
 for (const plot of document.querySelectorAll('.plot')) {
   const series = JSON.parse(plot.parentElement.querySelector('script').textContent);
+  const name = plot.parentElement.querySelector('.axis').textContent;
   const [low, high] = plot.dataset.x.split(' ').map(Number);
   const cursor = document.createElement('div');
   const readout = document.createElement('output');
@@ -11,10 +12,10 @@ for (const plot of document.querySelectorAll('.plot')) {
   plot.append(cursor, readout);
 
   const nearest = (xs, x) => xs.reduce((best, value, i) => Math.abs(value - x) < Math.abs(xs[best] - x) ? i : best, 0);
-  const line = (name, value, colour) => {
+  const line = (title, value, colour) => {
     const row = document.createElement('div');
     const label = document.createElement('b');
-    label.textContent = name;
+    label.textContent = title;
     if (colour) label.className = colour;
     row.append(label, value);
     return row;
@@ -29,7 +30,8 @@ for (const plot of document.querySelectorAll('.plot')) {
     const rows = series.flatMap(
         (each, i) =>
             each.x.length === 0 ? [] : [line(each.name, each.y[nearest(each.x, step)].toPrecision(4), `series-${i}`)]);
-    readout.replaceChildren(line('step', Math.round(step).toLocaleString('en')), ...rows);
+    const shown = Number.isInteger(step) ? step.toLocaleString('en') : step.toPrecision(3);
+    readout.replaceChildren(line(name, shown), ...rows);
     readout.style.left = share < 0.5 ? `calc(${100 * share}% + 0.6rem)` : '';
     readout.style.right = share < 0.5 ? '' : `calc(${100 * (1 - share)}% + 0.6rem)`;
     cursor.style.left = `${100 * share}%`;
@@ -38,12 +40,11 @@ for (const plot of document.querySelectorAll('.plot')) {
   plot.addEventListener('pointerleave', () => { cursor.hidden = readout.hidden = true; });
 }
 
-// Pictures enlarge at a click.
+// Pictures enlarge at a click, with what is drawn over them.
 const zoom = document.getElementById('zoom');
-for (const picture of document.querySelectorAll('.gallery img')) {
+for (const picture of document.querySelectorAll('.picture')) {
   picture.addEventListener('click', () => {
-    zoom.firstElementChild.src = picture.src;
-    zoom.firstElementChild.alt = picture.alt;
+    zoom.replaceChildren(picture.cloneNode(true));
     zoom.showModal();
   });
 }
