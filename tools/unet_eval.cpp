@@ -14,7 +14,7 @@ namespace {
 struct EvalOptions {
   CommonOptions common;
   std::vector<std::string> metrics{"all"};
-  std::string truth, prediction, json;
+  std::string truth, prediction, pages, json;
   std::string labels = "auto";
   DataConfig data;
   EvaluationOptions evaluation;
@@ -29,6 +29,11 @@ void add_options(CLI::App& app, EvalOptions& options) {
                  "Predictions, paired as images are with labels: probabilities, class values or instances")
       ->required()
       ->type_name("PATH")
+      ->group("Files");
+  app.add_option("--pages", options.pages,
+                 "Score these pages of the truth only, such as 0-4,10, counted over all its files; the predictions are "
+                 "of just these pages or of all [all]")
+      ->type_name("LIST")
       ->group("Files");
   app.add_option("--json", options.json, "Write the scores here, too")->type_name("FILE")->group("Files");
   app.add_option("--metric", options.metrics,
@@ -60,6 +65,9 @@ void add_options(CLI::App& app, EvalOptions& options) {
   app.footer(
       "Example: how well a stack of membranes was segmented\n"
       "  unet_eval --metric isbi2012 --truth labels.tif --prediction probability.tif --json scores.json\n"
+      "Example: pages that were held back in training\n"
+      "  unet_infer --model run/model.safetensors --input stack.tif --pages 20-24 --output p.tif\n"
+      "  unet_eval --truth labels.tif --pages 20-24 --prediction p.tif\n"
       "Example: cells, of which some frames have truth\n"
       "  unet_eval --metric seg --margin 50 --truth 01_GT/SEG --prediction 01_RES\n\n"
       "Exit codes: 0 done, 2 usage, 3 data, 4 files, 5 memory.");
@@ -75,8 +83,11 @@ int eval(EvalOptions& options) {
   }
 
   const std::vector<InputPage> predictions = list_pages(options.prediction);
-  const std::vector<PagePair> pages =
-      pair_pages(predictions, list_pages(options.truth), wants("seg") ? Unlabelled::left_out : Unlabelled::refused);
+  const std::vector<InputPage> true_pages = list_pages(options.truth);
+  const Unlabelled unlabelled = wants("seg") ? Unlabelled::left_out : Unlabelled::refused;
+  const std::vector<PagePair> pages = options.pages.empty()
+                                          ? pair_pages(predictions, true_pages, unlabelled)
+                                          : pair_chosen_pages(predictions, true_pages, options.pages, unlabelled);
   if (options.common.verbose) {
     for (const auto& [prediction, truth] : pages) std::cout << prediction.name() << "  <-  " << truth.name() << '\n';
   }
@@ -84,7 +95,8 @@ int eval(EvalOptions& options) {
   if (!options.json.empty()) write_file(options.json, scores_json(scores, pages.size()));
   if (options.common.quiet) return kDone;
   std::cout << pages.size() << (pages.size() == 1 ? " page" : " pages");
-  if (pages.size() < predictions.size()) std::cout << " with truth, of " << predictions.size() << " predicted";
+  if (pages.size() < predictions.size()) std::cout << " of " << predictions.size() << " predicted";
+  if (pages.size() < true_pages.size()) std::cout << ", of " << true_pages.size() << " with truth";
   std::cout << '\n';
   for (const Score& score : scores) {
     const std::string remark = score.remark();

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 struct InferOptions {
   CommonOptions common;
-  std::string model, input, output;
+  std::string model, input, pages, output;
   std::vector<std::string> write{"probability"};
   std::string averaging = "none", average_of = "scores";
   std::string scale = "1";
@@ -38,6 +38,9 @@ void add_options(CLI::App& app, InferOptions& options) {
   app.add_option("--input", options.input, "Images: a TIFF or PNG file, a folder or a quoted glob")
       ->required()
       ->type_name("PATH")
+      ->group("Files");
+  app.add_option("--pages", options.pages, "Segment these pages only, such as 0-4,10; counted over all files [all]")
+      ->type_name("LIST")
       ->group("Files");
   app.add_option("--output", options.output,
                  "Result file for one input and one kind of result; otherwise a folder for NAME_probability.tif, "
@@ -158,45 +161,64 @@ SegmentationOptions resolve(const InferOptions& options) {
   return resolved;
 }
 
+/// An input file, its pages to segment (none: all), and the result files.
+struct Job {
+  fs::path input;
+  std::vector<int64_t> pages{};
+  std::vector<fs::path> results{};
+};
+
+/// The files that --input names, or those in which --pages chooses pages.
+std::vector<Job> list_jobs(const InferOptions& options) {
+  std::vector<Job> jobs;
+  if (options.pages.empty()) {
+    for (const fs::path& input : list_image_files(options.input)) jobs.push_back({input});
+    return jobs;
+  }
+  for (const InputPage& chosen : choose_pages(list_pages(options.input), options.pages)) {
+    if (jobs.empty() || jobs.back().input != chosen.file) jobs.push_back({chosen.file});
+    jobs.back().pages.push_back(chosen.page);
+  }
+  return jobs;
+}
+
+/// Names the result files of each job and makes their folder. Throws ConfigError where two jobs would write the same
+/// file.
+void name_results(std::vector<Job>& jobs, const InferOptions& options, const std::vector<Output>& outputs) {
+  const bool is_folder = options.output.ends_with('/') || fs::is_directory(options.output);
+  if (jobs.size() == 1 && outputs.size() == 1 && !is_folder) {
+    jobs[0].results = {options.output};
+    return;
+  }
+  std::map<fs::path, fs::path> taken;  // result -> input
+  for (Job& job : jobs) {
+    for (const Output output : outputs) {
+      const fs::path file = output_path(options.output, job.input, output);
+      const auto [other, is_new] = taken.emplace(file, job.input);
+      if (!is_new) {
+        throw ConfigError(concat("--output: ", other->second.string(), " and ", job.input.string(),
+                                 " would both write ", file.string(), "; segment them separately"));
+      }
+      job.results.push_back(file);
+    }
+  }
+  std::error_code error;
+  fs::create_directories(options.output, error);
+  if (error) throw IoError(concat("--output: cannot make folder ", options.output, ": ", error.message()));
+}
+
 /// Throws ConfigError where a result would replace an input.
-void keep_inputs(const std::vector<fs::path>& inputs, const std::vector<std::vector<fs::path>>& files) {
+void keep_inputs(const std::vector<Job>& jobs) {
   std::set<fs::path> originals;
-  for (const fs::path& input : inputs) originals.insert(fs::weakly_canonical(input));
-  for (const auto& results : files) {
-    for (const fs::path& file : results) {
+  for (const Job& job : jobs) originals.insert(fs::weakly_canonical(job.input));
+  for (const Job& job : jobs) {
+    for (const fs::path& file : job.results) {
       if (originals.contains(fs::weakly_canonical(file))) {
         throw ConfigError(
             concat("--output: ", file.string(), " is an input and would be replaced; choose another name"));
       }
     }
   }
-}
-
-/// Result files of each input. Throws ConfigError where two inputs would write the same file.
-std::vector<std::vector<fs::path>> result_files(const std::vector<fs::path>& inputs, const InferOptions& options,
-                                                const SegmentationOptions& segmentation) {
-  const bool is_folder = options.output.ends_with('/') || fs::is_directory(options.output);
-  if (inputs.size() == 1 && segmentation.outputs.size() == 1 && !is_folder) {
-    return {{options.output}};
-  }
-  std::vector<std::vector<fs::path>> files;
-  std::map<fs::path, fs::path> taken;  // result -> input
-  for (const fs::path& input : inputs) {
-    files.emplace_back();
-    for (const Output output : segmentation.outputs) {
-      const fs::path file = output_path(options.output, input, output);
-      const auto [other, is_new] = taken.emplace(file, input);
-      if (!is_new) {
-        throw ConfigError(concat("--output: ", other->second.string(), " and ", input.string(), " would both write ",
-                                 file.string(), "; segment them separately"));
-      }
-      files.back().push_back(file);
-    }
-  }
-  std::error_code error;
-  fs::create_directories(options.output, error);
-  if (error) throw IoError(concat("--output: cannot make folder ", options.output, ": ", error.message()));
-  return files;
 }
 
 int infer(const InferOptions& options) {
@@ -207,9 +229,9 @@ int infer(const InferOptions& options) {
     progress.clear();
     if (!options.common.quiet) std::cout << message << std::endl;
   };
-  const std::vector<fs::path> inputs = list_image_files(options.input);
-  const std::vector<std::vector<fs::path>> files = result_files(inputs, options, segmentation);
-  keep_inputs(inputs, files);
+  std::vector<Job> jobs = list_jobs(options);
+  name_results(jobs, options, segmentation.outputs);
+  keep_inputs(jobs);
 
   const auto [device, device_text] =
       choose_device(options.common.device,
@@ -220,18 +242,20 @@ int infer(const InferOptions& options) {
   if (!options.common.quiet) std::cout << "device: " << device_text << std::endl;
 
   int refused = 0;
-  for (size_t i = 0; i < inputs.size(); ++i) {
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const Job& job = jobs[i];
+    segmentation.pages = job.pages;
     const auto show = [&](int64_t done, int64_t total) {
       throw_if_stopped();
       const double part = static_cast<double>(done) / static_cast<double>(std::max<int64_t>(total, 1));
-      progress.update((static_cast<double>(i) + part) / static_cast<double>(inputs.size()),
-                      concat(inputs[i].filename().string(), "  tile ", done, " of ", total));
+      progress.update((static_cast<double>(i) + part) / static_cast<double>(jobs.size()),
+                      concat(job.input.filename().string(), "  tile ", done, " of ", total));
     };
     try {
       throw_if_stopped();
-      segment_file(model, inputs[i], files[i], segmentation, show);
+      segment_file(model, job.input, job.results, segmentation, show);
     } catch (const DataError& error) {
-      if (inputs.size() == 1) throw;
+      if (jobs.size() == 1) throw;
       ++refused;
       progress.clear();
       std::cerr << "unet_infer: skipped: " << error.what() << std::endl;
@@ -239,9 +263,9 @@ int infer(const InferOptions& options) {
     }
     progress.clear();
     if (options.common.quiet) continue;
-    for (const fs::path& file : files[i]) std::cout << file.string() << std::endl;
+    for (const fs::path& file : job.results) std::cout << file.string() << std::endl;
   }
-  if (refused > 0) throw DataError(concat(refused, " of ", inputs.size(), " images were skipped"));
+  if (refused > 0) throw DataError(concat(refused, " of ", jobs.size(), " images were skipped"));
   return kDone;
 }
 

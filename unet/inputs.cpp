@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "kernels/error.h"
+#include "unet/page_list.h"
 
 namespace unet {
 namespace {
@@ -261,6 +262,14 @@ std::vector<InputPage> list_pages(const std::string& path) {
   return pages;
 }
 
+std::vector<InputPage> choose_pages(const std::vector<InputPage>& pages, std::string_view list) {
+  std::vector<InputPage> chosen;
+  for (const int64_t i : parse_page_list("--pages", list, std::ssize(pages))) {
+    chosen.push_back(pages[static_cast<size_t>(i)]);
+  }
+  return chosen;
+}
+
 std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std::vector<InputPage>& labels,
                                  Unlabelled unlabelled) {
   if (images.empty() || labels.empty()) throw DataError("pair images and labels: one of them has no page");
@@ -295,6 +304,24 @@ std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std
     const auto of_file = pair_by_index(image_pages.at(image_files[image]), label_pages.at(label_files[label]));
     pairs.insert(pairs.end(), of_file.begin(), of_file.end());
   }
+  return pairs;
+}
+
+std::vector<PagePair> pair_chosen_pages(const std::vector<InputPage>& predictions, const std::vector<InputPage>& truth,
+                                        std::string_view list, Unlabelled unlabelled) {
+  const std::vector<InputPage> chosen = choose_pages(truth, list);
+  if (predictions.size() == chosen.size()) return pair_pages(predictions, chosen, unlabelled);
+  const bool by_name = files_of(predictions).size() > 1 && files_of(truth).size() > 1;
+  if (!by_name && predictions.size() != truth.size()) {
+    throw DataError(concat("--pages: expected predictions of the ", chosen.size(), " chosen pages or of all ",
+                           truth.size(), " pages of the truth, got ", predictions.size(), " pages"));
+  }
+  std::vector<PagePair> pairs = pair_pages(predictions, truth, unlabelled);
+  std::erase_if(pairs, [&](const PagePair& pair) {
+    return std::none_of(chosen.begin(), chosen.end(), [&](const InputPage& page) {
+      return page.file == pair.label.file && page.page == pair.label.page;
+    });
+  });
   return pairs;
 }
 

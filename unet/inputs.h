@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "unet/image_reader.h"
@@ -28,6 +29,9 @@ std::vector<std::filesystem::path> list_image_files(const std::string& path);
 /// All pages of all these files, opened once each. Throws what ImageReader throws.
 std::vector<InputPage> list_pages(const std::string& path);
 
+/// Those with the numbers of `list`, such as "0-4,10", counted over all pages. Throws what parse_page_list() throws.
+std::vector<InputPage> choose_pages(const std::vector<InputPage>& pages, std::string_view list);
+
 struct PagePair {
   InputPage image, label;
 };
@@ -44,5 +48,11 @@ enum class Unlabelled : uint8_t { refused, left_out };
 /// both of a pair whose numbers of pages or whose sizes differ; label files must have a partner always.
 std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std::vector<InputPage>& labels,
                                  Unlabelled unlabelled = Unlabelled::refused);
+
+/// Pairs predictions with the pages of `list` of the truth, counted over all its pages. Predictions are those of just
+/// these pages in the same order, or of all pages of the truth: their number tells which. Throws DataError for any
+/// other number, and what pair_pages() and choose_pages() throw.
+std::vector<PagePair> pair_chosen_pages(const std::vector<InputPage>& predictions, const std::vector<InputPage>& truth,
+                                        std::string_view list, Unlabelled unlabelled = Unlabelled::refused);
 
 }  // namespace unet

@@ -33,8 +33,10 @@ Image channel(const Image& image, int64_t c, float factor) {
   return out;
 }
 
-WriterOptions writer_options(const SegmentationJob& job, int64_t pages, SampleType type) {
+/// Of a file with `copies` pages for each segmented one.
+WriterOptions writer_options(const SegmentationJob& job, SampleType type, int64_t copies = 1) {
   const PageInfo& info = job.reader.info(0);
+  const int64_t pages = copies * std::ssize(job.pages);
   WriterOptions o{.pages = pages, .height = info.height, .width = info.width, .type = type};
   if (pages == job.reader.pages()) o.metadata = job.reader.metadata();
   o.metadata.pixel_size = job.reader.metadata().pixel_size;
@@ -48,8 +50,7 @@ class ProbabilitySink final : public PageSink {
   ProbabilitySink(const SegmentationJob& job, const fs::path& file)
       : classes_(job.model.info.network.classes),
         one_(job.options.probability_type.white()),
-        writer_(file, writer_options(job, classes_ == 2 ? job.reader.pages() : job.reader.pages() * classes_,
-                                     job.options.probability_type)) {}
+        writer_(file, writer_options(job, job.options.probability_type, classes_ == 2 ? 1 : classes_)) {}
   void band(int64_t, int64_t, const Image& p) override {
     if (classes_ == 2) return writer_.write_rows(channel(p, 1, one_));
     writer_.write_rows(channel(p, 0, one_));
@@ -72,7 +73,7 @@ class ProbabilitySink final : public PageSink {
 class ClassesSink final : public PageSink {
  public:
   ClassesSink(const SegmentationJob& job, const fs::path& file)
-      : threshold_(job.options.threshold), writer_(file, writer_options(job, job.reader.pages(), kUint8)) {
+      : threshold_(job.options.threshold), writer_(file, writer_options(job, kUint8)) {
     const std::vector<int64_t>& values = job.model.info.class_values;
     const bool fit = values.size() == static_cast<size_t>(job.model.info.network.classes) &&
                      std::all_of(values.begin(), values.end(), [](int64_t v) { return v >= 0 && v <= 255; });
@@ -144,7 +145,7 @@ class WholePageSink final : public PageSink {
         // Ids of all pages share one sample type; 16 bits hold what images of this size can have in practice.
         const PageInfo& info = job.reader.info(0);
         type_ = info.height * info.width > (int64_t{1} << 24) ? kUint32 : kUint16;
-        writer_ = std::make_unique<ImageWriter>(files[i], writer_options(job, job.reader.pages(), type_));
+        writer_ = std::make_unique<ImageWriter>(files[i], writer_options(job, type_));
       }
     }
   }
@@ -182,7 +183,8 @@ class WholePageSink final : public PageSink {
     if (!objects_.empty()) write_file(objects_, objects_csv(rows_));
     for (size_t i = 0; i < pictures_.size(); ++i) {
       fs::path path = overlay_;
-      if (pictures_.size() > 1) path.replace_filename(concat(overlay_.stem().string(), "_", i, ".png"));
+      const std::string number = padded(job_.pages[i], std::to_string(job_.reader.pages() - 1).size());
+      if (pictures_.size() > 1) path.replace_filename(concat(overlay_.stem().string(), "_", number, ".png"));
       write_file(path, pictures_[i]);
     }
   }

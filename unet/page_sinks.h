@@ -24,6 +24,7 @@ struct SegmentationJob {
   const Model& model;
   ImageReader& reader;
   const SegmentationOptions& options;
+  std::vector<int64_t> pages;  // of the file, ascending: those that are segmented
 };
 
 /// Sinks for options.outputs; `files` has one name for each.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
+#include <numeric>
 
 #include "unet/image_reader.h"
 #include "unet/page_sinks.h"
@@ -46,6 +48,20 @@ void check_pages(const Model& model, const ImageReader& reader) {
   }
 }
 
+std::vector<int64_t> chosen_pages(const std::vector<int64_t>& asked, const ImageReader& reader) {
+  std::vector<int64_t> pages = asked;
+  if (pages.empty()) {
+    pages.resize(static_cast<size_t>(reader.pages()));
+    std::iota(pages.begin(), pages.end(), int64_t{0});
+  }
+  const bool ascending = std::adjacent_find(pages.begin(), pages.end(), std::greater_equal<>()) == pages.end();
+  if (!ascending || pages.front() < 0 || pages.back() >= reader.pages()) {
+    throw ConfigError(concat(reader.path().string(), ": expected pages from 0 to ", reader.pages() - 1,
+                             " in ascending order, got ", pages.front(), " .. ", pages.back()));
+  }
+  return pages;
+}
+
 /// Size at which the network sees a page. scale 0: pixels as large as in training.
 Size scaled_size(Size page, const Model& model, const ImageReader& reader, double scale) {
   double rows = scale, columns = scale;
@@ -82,7 +98,7 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
   check_pages(model, reader);
   const std::vector<PixelScaling> scalings = pixel_scalings(model.info.normalisation, reader);
 
-  const SegmentationJob job{model, reader, options};
+  const SegmentationJob job{model, reader, options, chosen_pages(options.pages, reader)};
   const std::vector<std::unique_ptr<PageSink>> sinks = make_sinks(job, files);
 
   // What is left for tiles: the whole less what is there already, what reading and writing keep, and a reserve.
@@ -110,8 +126,9 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
     arena.set_limit(options.max_memory_bytes);
   }
 
-  const auto pages = reader.pages();
-  for (int64_t page = 0; page < pages; ++page) {
+  const int64_t pages = std::ssize(job.pages);
+  for (int64_t i = 0; i < pages; ++i) {
+    const int64_t page = job.pages[static_cast<size_t>(i)];
     const PixelScaling& scaling = scalings[static_cast<size_t>(page)];
     const ReadWindow read = [&](const Rect& r) {
       Image window = reader.read(page, {r.y, r.x, r.height, r.width});
@@ -123,7 +140,7 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
     };
     inference.tile = predict(model.network, scaled, rescaled(read, size, scaled), inference,
                              rescaled(write, scaled, size), [&](int64_t done, int64_t count) {
-                               if (progress) progress(page * count + done, pages * count);
+                               if (progress) progress(i * count + done, pages * count);
                              });
     for (const auto& sink : sinks) sink->page_done(page);
   }

@@ -30,9 +30,10 @@ struct EnumNames<Output> {
 struct SegmentationOptions {
   std::vector<Output> outputs{Output::probability};
   SampleType probability_type = kFloat32;  // or kUint8, kUint16: probability times the type's largest value, rounded
-  InferenceOptions inference;              // its max_memory_bytes is set from the one below
-  size_t max_memory_bytes = 0;  // of the whole process, and on a device of its own; 0: half of the machine's memory
-  double threshold = 0.5;       // two classes: probability of the last from which a pixel belongs to it
+  std::vector<int64_t> pages{};  // to segment, ascending; empty: all. They keep their numbers in tables, ROIs, names
+  InferenceOptions inference;    // its max_memory_bytes is set from the one below
+  size_t max_memory_bytes = 0;   // of the whole process, and on a device of its own; 0: half of the machine's memory
+  double threshold = 0.5;        // two classes: probability of the last from which a pixel belongs to it
   InstanceOptions instances;
   /// Factor by which images are enlarged for the network, and its probabilities reduced again before the threshold; 0:
   /// the one that makes pixels as large as in training.
@@ -44,7 +45,7 @@ struct SegmentationOptions {
 std::filesystem::path output_path(const std::filesystem::path& folder, const std::filesystem::path& input,
                                   Output output);
 
-/// Segments every page of `input` into `files`, one for each of options.outputs. Files appear complete when the last
+/// Segments the pages of `input` into `files`, one for each of options.outputs. Files appear complete when the last
 /// page is done, or not at all. `progress` counts tiles over all pages and may throw to end the run. probability and
 /// classes stream in bounded memory; the others hold one page, and OutOfMemory is thrown at once where max_memory_bytes
 /// leaves no room for it. Throws DataError where the image does not fit the model and where the scale is to be found

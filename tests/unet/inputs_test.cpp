@@ -133,6 +133,39 @@ TEST_CASE("images without labels can be left out, labels without images never") 
   CHECK_THROWS_WITH(pair("l", "r"), Contains("no image for " + inputs.text("r/mask003.tif")));
 }
 
+TEST_CASE("chosen pages of the truth pair with predictions of just these pages or of all") {
+  const Inputs inputs;
+  inputs.add("truth.tif", 4, 5, 6);
+  inputs.add("all.tif", 4, 5, 6);
+  inputs.add("three.tif", 4, 5, 3);
+  inputs.add("four.tif", 4, 5, 4);
+  const auto pair = [&](const std::string& predictions, const std::string& truth, const char* list) {
+    std::vector<std::pair<std::string, std::string>> names;
+    for (const auto& [image, label] :
+         pair_chosen_pages(list_pages(inputs.text(predictions)), list_pages(inputs.text(truth)), list)) {
+      names.emplace_back(image.file.stem().string() + std::to_string(image.page),
+                         label.file.stem().string() + std::to_string(label.page));
+    }
+    return names;
+  };
+  using Pairs = std::vector<std::pair<std::string, std::string>>;
+  CHECK(pair("all.tif", "truth.tif", "1,3-4") == Pairs{{"all1", "truth1"}, {"all3", "truth3"}, {"all4", "truth4"}});
+  CHECK(pair("three.tif", "truth.tif", "1,3-4") ==
+        Pairs{{"three0", "truth1"}, {"three1", "truth3"}, {"three2", "truth4"}});
+  CHECK_THROWS_WITH(pair("four.tif", "truth.tif", "1,3-4"),
+                    Contains("the 3 chosen pages or of all 6") && Contains("got 4"));
+  CHECK_THROWS_WITH(pair("all.tif", "truth.tif", "6"), Contains("--pages: expected pages 0 to 5"));
+
+  for (const char* name : {"l/c0.tif", "l/c1.tif", "l/c2.tif", "p/c0_p.tif", "p/c1_p.tif", "p/c2_p.tif", "q/c1_p.tif",
+                           "q/c2_p.tif", "wrong/c0_p.tif", "wrong/c2_p.tif"}) {
+    inputs.add(name);
+  }
+  const Pairs last{{"c1_p0", "c10"}, {"c2_p0", "c20"}};
+  CHECK(pair("p", "l", "1-2") == last);
+  CHECK(pair("q", "l", "1-2") == last);
+  CHECK_THROWS_WITH(pair("wrong", "l", "1-2"), Contains("no image for " + inputs.text("l/c1.tif")));
+}
+
 TEST_CASE("pairs of different size or number of pages name both files") {
   const Inputs inputs;
   inputs.add("i/a.tif", 4, 5);

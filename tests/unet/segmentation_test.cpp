@@ -151,6 +151,44 @@ TEST_CASE("segmentation: hyperstacks tell ImageJ slice and frame, stacks only th
   CHECK(big(roi, big(roi, 60, 4) + 8, 4) == 0);
 }
 
+TEST_CASE("segmentation: chosen pages are those of the whole, under their numbers") {
+  const std::vector<Output> outputs{Output::probability, Output::instances, Output::objects, Output::rois,
+                                    Output::overlay};
+  const Scene scene;
+  scene.segment(outputs);
+  const auto rois = test::unzip(test::read_text(scene.folder / "cells_rois.zip"));
+  std::vector<Image> probabilities;
+  std::vector<LabelMap> ids;
+  std::vector<std::string> overlays;
+  for (int64_t page = 0; page < 3; ++page) {
+    probabilities.push_back(ImageReader(scene.folder / "cells_probability.tif").read(page));
+    ids.push_back(scene.labels("cells_instances.tif", page));
+    overlays.push_back(test::read_text(scene.folder / concat("cells_overlay_", page, ".png")));
+    std::filesystem::remove(scene.folder / concat("cells_overlay_", page, ".png"));
+  }
+
+  SegmentationOptions options;
+  options.pages = {0, 2};
+  scene.segment(outputs, options);
+  ImageReader probability(scene.folder / "cells_probability.tif");
+  REQUIRE(probability.pages() == 2);
+  CHECK(probability.read(1).data == probabilities[2].data);
+  CHECK(scene.labels("cells_instances.tif", 1).data == ids[2].data);
+  CHECK(test::read_text(scene.folder / "cells_overlay_2.png") == overlays[2]);
+  CHECK_FALSE(std::filesystem::exists(scene.folder / "cells_overlay_1.png"));
+  const auto chosen = test::unzip(test::read_text(scene.folder / "cells_rois.zip"));
+  CHECK(chosen.size() == 10);
+  for (const auto& [name, roi] : chosen) CHECK(roi == rois.at(name));
+  const std::string csv = test::read_text(scene.folder / "cells_objects.csv");
+  CHECK(csv.find("\n2,1,") != std::string::npos);
+  CHECK(csv.find("\n1,1,") == std::string::npos);
+
+  for (const std::vector<int64_t>& bad : {std::vector<int64_t>{3}, {-1}, {2, 0}, {1, 1}}) {
+    options.pages = bad;
+    CHECK_THROWS_WITH(scene.segment(outputs, options), Catch::Contains("expected pages from 0 to 2"));
+  }
+}
+
 TEST_CASE("segmentation: probabilities of 8 and 16 bits are the floating-point ones, rounded") {
   const Scene scene;
   scene.segment({Output::probability});
