@@ -85,7 +85,8 @@ void add_options(CLI::App& app, InferOptions& options) {
                "Give instances back the border that training took from between them; never merges any")
       ->group("Results");
   app.add_option("--scale", options.scale,
-                 "Enlarge images by a factor for the network, and results back; auto: to the pixel size of training")
+                 "Enlarge images by a factor for the network, beyond what training did, and results back; auto: to the "
+                 "pixel size of training")
       ->type_name("auto|FACTOR")
       ->capture_default_str()
       ->group("Computing");

@@ -29,6 +29,7 @@ engine::Metadata to_metadata(const ModelInfo& info) {
       {"labels", name_of(info.labels)},
       {"class_values", info.class_values},
       {"tile", info.tile},
+      {"scale", info.scale},
       {"pixel_size_um", {info.pixel_size.height_um, info.pixel_size.width_um, info.pixel_size.depth_um}}};
   return {{kModelKey, json.dump()}};
 }
@@ -56,6 +57,7 @@ ModelInfo model_info(const engine::Metadata& metadata) {
     info.labels = parse_enum<LabelKind>("labels", json.at("labels").get<std::string>());
     info.class_values = json.at("class_values").get<std::vector<int64_t>>();
     info.tile = json.at("tile").get<int64_t>();
+    info.scale = json.value("scale", 1.0);
     const auto& pixel = json.at("pixel_size_um");
     info.pixel_size = {.width_um = pixel.at(1).get<double>(),
                        .height_um = pixel.at(0).get<double>(),

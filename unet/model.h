@@ -18,6 +18,7 @@ struct ModelInfo {
   std::vector<int64_t> class_values;  // value of each class in the training labels
   int64_t tile = 572;                 // px, side of the training tile
   PixelSize pixel_size;               // of the training images
+  double scale = 1;                   // by which they were enlarged for the network
   bool operator==(const ModelInfo&) const;
 };
 

@@ -103,6 +103,31 @@ std::vector<float> AxisFilter::weights(int64_t i) const {
   return weights;
 }
 
+Image rescaled(const Image& image, Size to) {
+  const Size from{image.height, image.width};
+  if (from == to) return image;
+  const ReadWindow read = [&image](const Rect& r) {
+    Image window(r.height, r.width, image.channels);
+    for (int64_t y = 0; y < r.height; ++y) {
+      std::copy_n(&image.at(r.y + y, r.x), r.width * image.channels, &window.at(y, 0));
+    }
+    return window;
+  };
+  return rescaled(read, from, to)({.y = 0, .x = 0, .height = to.height, .width = to.width});
+}
+
+LabelMap rescaled(const LabelMap& labels, Size to) {
+  LabelMap out(to.height, to.width, labels.channels);
+  for (int64_t y = 0; y < to.height; ++y) {
+    const int64_t row = (2 * y + 1) * labels.height / (2 * to.height);
+    for (int64_t x = 0; x < to.width; ++x) {
+      const int64_t column = (2 * x + 1) * labels.width / (2 * to.width);
+      std::copy_n(&labels.at(row, column), labels.channels, &out.at(y, x));
+    }
+  }
+  return out;
+}
+
 ReadWindow rescaled(const ReadWindow& read, Size from, Size to) {
   if (from == to) return read;
   return [read, rows = AxisFilter(from.height, to.height), columns = AxisFilter(from.width, to.width)](const Rect& r) {

@@ -28,6 +28,11 @@ class AxisFilter {
   double ratio_, radius_;  // source pixels per pixel; half the width of the triangle in source pixels
 };
 
+/// A whole image, or the labels of one, at another size: values interpolated as above, labels those of the nearest
+/// pixels, at the middle between two the right or lower one.
+Image rescaled(const Image& image, Size to);
+LabelMap rescaled(const LabelMap& labels, Size to);
+
 /// `read` of an image of size `from` as if the image had size `to`. Values do not depend on the window.
 ReadWindow rescaled(const ReadWindow& read, Size from, Size to);
 

@@ -76,7 +76,7 @@ Size scaled_size(Size page, const Model& model, const ImageReader& reader, doubl
     }
     rows = here.height_um / trained.height_um, columns = here.width_um / trained.width_um;
   }
-  return rescaled_size(page, rows, columns);
+  return rescaled_size(page, rows * model.info.scale, columns * model.info.scale);
 }
 
 }  // namespace

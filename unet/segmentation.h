@@ -35,8 +35,8 @@ struct SegmentationOptions {
   size_t max_memory_bytes = 0;   // of the whole process, and on a device of its own; 0: half of the machine's memory
   double threshold = 0.5;        // two classes: probability of the last from which a pixel belongs to it
   InstanceOptions instances;
-  /// Factor by which images are enlarged for the network, and its probabilities reduced again before the threshold; 0:
-  /// the one that makes pixels as large as in training.
+  /// Factor by which images are enlarged for the network beyond the training's own (ModelInfo::scale), and its
+  /// probabilities reduced again before the threshold; 0: the one that makes pixels as large as in training.
   double scale = 1;
 };
 

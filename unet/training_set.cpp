@@ -6,6 +6,7 @@
 
 #include "unet/components.h"
 #include "unet/page_list.h"
+#include "unet/rescaling.h"
 #include "unet/scaling.h"
 #include "unet/separation.h"
 #include "unet/weight_map.h"
@@ -32,9 +33,12 @@ class PairReader {
     if (!label_ || label_->path() != pair.label.file) label_.emplace(pair.label.file);
 
     const PixelScaling& scaling = scalings_[static_cast<size_t>(pair.image.page)];
-    TrainingPage page{.name = page_name(pair.image), .image = image_->read(pair.image.page), .centre = scaling.centre};
+    const Size scaled = rescaled_size({pair.image.info.height, pair.image.info.width}, config_.scale, config_.scale);
+    TrainingPage page{.name = page_name(pair.image),
+                      .image = rescaled(image_->read(pair.image.page), scaled),
+                      .centre = scaling.centre};
     scaling.to_unit(page.image);
-    LabelMap values = read_label_values(*label_, pair.label.page);
+    LabelMap values = rescaled(read_label_values(*label_, pair.label.page), scaled);
     labels_.translate(values);
     if (labels_.kind == LabelKind::instances) {
       page.classes = values;
@@ -150,7 +154,8 @@ TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConf
                .labels = data.labels.kind,
                .class_values = {data.labels.class_values.begin(), data.labels.class_values.end()},
                .tile = data.config.tile.input,
-               .pixel_size = ImageReader(data.training_pairs.front().image.file).metadata().pixel_size};
+               .pixel_size = ImageReader(data.training_pairs.front().image.file).metadata().pixel_size,
+               .scale = data.config.data.scale};
   return data;
 }
 

@@ -88,6 +88,19 @@ TEST_CASE("rescaling: bands of any height come back as the windows do, in order 
   }
 }
 
+TEST_CASE("rescaling: whole images as windows of them, labels of the nearest pixels") {
+  for (const auto& [from, to] : kCases) {
+    const Image image = pattern(from.height, from.width, 2);
+    CHECK(rescaled(image, to).data == rescaled(reader_of(image), from, to)({0, 0, to.height, to.width}).data);
+  }
+  LabelMap labels(2, 4);
+  labels.data = {1, 2, 3, -1, 5, 6, 7, 8};
+  CHECK(rescaled(labels, {1, 2}).data == std::vector<int32_t>{6, 8});
+  CHECK(rescaled(labels, {2, 3}).data == std::vector<int32_t>{1, 3, -1, 5, 7, 8});
+  CHECK(rescaled(labels, {3, 8}).data ==
+        std::vector<int32_t>{1, 1, 2, 2, 3, 3, -1, -1, 5, 5, 6, 6, 7, 7, 8, 8, 5, 5, 6, 6, 7, 7, 8, 8});
+}
+
 TEST_CASE("rescaling: golden rows and sizes") {
   Image image(1, 2);
   image.data = {0, 8};

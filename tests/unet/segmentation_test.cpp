@@ -247,6 +247,10 @@ TEST_CASE("segmentation: at another scale results have the size of the image, an
   scene.model.info.pixel_size = {.width_um = 0.25, .height_um = 0.25};
   scene.segment({Output::probability}, automatic);
   CHECK(test::read_text(scene.folder / "cells_probability.tif") == expected);
+  scene.model.info.pixel_size = {.width_um = 1, .height_um = 1};  // half of it, enlarged four times as in training
+  scene.model.info.scale = 4;
+  scene.segment({Output::probability}, automatic);
+  CHECK(test::read_text(scene.folder / "cells_probability.tif") == expected);
 
   Scene unknown;
   unknown.model.info.pixel_size = {.width_um = 0.25, .height_um = 0.25};
