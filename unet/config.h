@@ -79,6 +79,7 @@ struct DataConfig {
   int64_t connectivity = 4;  // 4 or 8: neighbours that join two pixels of a class to one object
   InputNormalisation normalisation = InputNormalisation::centred;
   double scale = 1;                  // factor by which images and labels are enlarged before training
+  int64_t margin = 0;                // px: background nearer to a side is without truth; instances only
   double validation_fraction = 0.2;  // of the pages, taken from the end; 0: train on all. Unused with separate files
   std::string validation_pages{};    // such as "0-4,10", from 0 over all pairs: instead of the fraction; empty: none
   bool operator==(const DataConfig&) const = default;

@@ -39,6 +39,7 @@ void visit_fields(Config& config, Visitor&& visit) {
   visit("data.connectivity", data.connectivity, Range{4, 8});
   visit("data.normalisation", data.normalisation, any);
   visit("data.scale", data.scale, Range{0.01, 100});
+  visit("data.margin", data.margin, Range{0, 1 << 20});
   visit("data.validation_fraction", data.validation_fraction, Range{0, 0.9});
   visit("data.validation_pages", data.validation_pages, any);
 

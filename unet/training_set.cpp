@@ -20,6 +20,16 @@ std::string page_name(const InputPage& page) {
   return page.file_pages > 1 ? concat(file, ", page ", page.page) : file;
 }
 
+/// Pixels of background nearer than `margin` px to a side become pixels without truth.
+void ignore_background_near_sides(LabelMap& ids, int64_t margin) {
+  const auto is_near = [margin](int64_t i, int64_t length) { return i < margin || i >= length - margin; };
+  for (int64_t y = 0; y < ids.height; ++y) {
+    for (int64_t x = 0; x < ids.width; ++x) {
+      if (ids.at(y, x) == 0 && (is_near(y, ids.height) || is_near(x, ids.width))) ids.at(y, x) = -1;
+    }
+  }
+}
+
 /// Reads pages in order, opening each file once.
 class PairReader {
  public:
@@ -38,8 +48,10 @@ class PairReader {
                       .image = rescaled(image_->read(pair.image.page), scaled),
                       .centre = scaling.centre};
     scaling.to_unit(page.image);
-    LabelMap values = rescaled(read_label_values(*label_, pair.label.page), scaled);
+    LabelMap values = read_label_values(*label_, pair.label.page);
     labels_.translate(values);
+    if (labels_.kind == LabelKind::instances) ignore_background_near_sides(values, config_.margin);
+    values = rescaled(values, scaled);
     if (labels_.kind == LabelKind::instances) {
       page.classes = values;
       for (int32_t& v : page.classes.data) v = std::min(v, 1);
@@ -142,6 +154,10 @@ TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConf
   resolve("in_channels", network.in_channels, first.channels);
   resolve("classes", network.classes, data.labels.classes());
   data.config.data.labels = data.labels.kind;
+  if (config.data.margin > 0 && data.labels.kind != LabelKind::instances) {
+    throw ConfigError(concat("data.margin: expected 0, for the labels are classes, got ", config.data.margin,
+                             "; it goes with instances"));
+  }
   data.config.validate();
 
   PairReader reader(data.labels, data.config.data);

@@ -56,4 +56,21 @@ TEST_CASE("training data: images and labels are scaled before borders, and the m
   CHECK_THROWS_WITH(stripes.load({"data.scale=0"}), Catch::Contains("data.scale: expected 0.01 .. 100"));
 }
 
+TEST_CASE("training data: background near the sides is without truth, objects there are not") {
+  const Stripes stripes;
+  const TrainingPage page = stripes.load({"data.margin=3", "weight_map.border=freiburg"}).set.training[0];
+  int64_t ignored = 0;
+  for (int64_t y = 0; y < 16; ++y) {
+    for (int64_t x = 0; x < 24; ++x) {
+      const bool near = y < 3 || y >= 13 || x < 3 || x >= 21, object = x / 4 % 2 == 1;
+      CAPTURE(y, x);
+      CHECK(page.classes.at(y, x) == (object ? 1 : near ? -1 : 0));
+      CHECK((page.weights.at(y, x) == 0) == (near && !object));
+      if (page.instances.at(y, x) < 0) ++ignored;
+    }
+  }
+  CHECK(ignored == 12 * 16 - 9 * 10);  // of the background, all but its middle
+  CHECK_THROWS_WITH(stripes.load({"data.margin=3", "data.labels=classes"}), Catch::Contains("data.margin: expected 0"));
+}
+
 }  // namespace unet
