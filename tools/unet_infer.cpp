@@ -81,6 +81,12 @@ void add_options(CLI::App& app, InferOptions& options) {
   app.add_flag("--fill-holes", options.segmentation.instances.fill_holes,
                "Fill background that one class encloses, before instances are found")
       ->group("Results");
+  app.add_option("--split", options.segmentation.instances.split,
+                 "Divide instances whose parts are connected only below this probability; 0: never")
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->type_name("0..1")
+      ->capture_default_str()
+      ->group("Results");
   app.add_flag("--regrow", options.segmentation.instances.regrow,
                "Give instances back the border that training took from between them; never merges any")
       ->group("Results");

@@ -1,6 +1,7 @@
 #include "unet/instances.h"
 
 #include <array>
+#include <queue>
 
 namespace unet {
 namespace {
@@ -16,15 +17,18 @@ int32_t neighbour(const LabelMap& labels, int64_t y, int64_t x, Step step) {
   return y < 0 || x < 0 || y >= labels.height || x >= labels.width ? 0 : labels.at(y, x);
 }
 
+/// Leaves small objects out, and numbers the others by their first pixels.
 void drop_small(Components& found, int64_t min_area_px) {
   std::vector<int64_t> area(static_cast<size_t>(found.count) + 1);
   for (const int32_t id : found.ids.data) ++area[static_cast<size_t>(id)];
   std::vector<int32_t> renamed(area.size(), 0);
   found.count = 0;
-  for (size_t id = 1; id < area.size(); ++id) {
-    if (area[id] >= min_area_px) renamed[id] = ++found.count;
+  for (int32_t& id : found.ids.data) {
+    if (id == 0) continue;
+    int32_t& name = renamed[static_cast<size_t>(id)];
+    if (name == 0 && area[static_cast<size_t>(id)] >= min_area_px) name = ++found.count;
+    id = name;
   }
-  for (int32_t& id : found.ids.data) id = renamed[static_cast<size_t>(id)];
 }
 
 }  // namespace
@@ -72,9 +76,72 @@ void regrow_separation(LabelMap& ids) {
   }
 }
 
-Components find_instances(LabelMap classes, const InstanceOptions& options) {
+void split_instances(Components& found, const Image& probability, const InstanceOptions& options) {
+  if (probability.height != found.ids.height || probability.width != found.ids.width || probability.channels != 1) {
+    throw ShapeError(concat("split_instances: expected probabilities of the size of the instances, ",
+                            found.ids.shape_text(), ", got ", probability.shape_text()));
+  }
+  LabelMap strong = found.ids;
+  for (size_t i = 0; i < strong.data.size(); ++i) {
+    if (probability.data[i] < static_cast<float>(options.split)) strong.data[i] = 0;
+  }
+  fill_holes(strong, options.connectivity);
+  for (size_t i = 0; i < strong.data.size(); ++i) {
+    if (found.ids.data[i] == 0) strong.data[i] = 0;  // holes of the instances themselves stay
+  }
+  Components seeds = connected_components(strong, options.connectivity);
+  drop_small(seeds, options.min_area_px);
+
+  // Seeds of each instance; one alone is the instance.
+  std::vector<int32_t> seeds_of(static_cast<size_t>(found.count) + 1), owner(static_cast<size_t>(seeds.count) + 1);
+  for (size_t i = 0; i < strong.data.size(); ++i) {
+    int32_t& known = owner[static_cast<size_t>(seeds.ids.data[i])];
+    if (seeds.ids.data[i] == 0 || known != 0) continue;
+    known = found.ids.data[i];
+    ++seeds_of[static_cast<size_t>(known)];
+  }
+  const auto divided = [&](int64_t y, int64_t x) { return seeds_of[static_cast<size_t>(found.ids.at(y, x))] > 1; };
+
+  struct Front {
+    float probability;
+    int64_t order, y, x;
+    int32_t part;
+    bool operator<(const Front& other) const {
+      return probability != other.probability ? probability < other.probability : order > other.order;
+    }
+  };
+  std::priority_queue<Front> fronts;
+  int64_t order = 0;
+  LabelMap parts(found.ids.height, found.ids.width);
+  const auto claim = [&](int64_t y, int64_t x, int32_t part) {
+    parts.at(y, x) = part;
+    for (size_t i = 0; i < (options.connectivity == Connectivity::four ? 4U : 8U); ++i) {
+      const int64_t ny = y + kNeighbours[i].dy, nx = x + kNeighbours[i].dx;
+      if (neighbour(found.ids, y, x, kNeighbours[i]) != found.ids.at(y, x) || seeds.ids.at(ny, nx) != 0) continue;
+      if (parts.at(ny, nx) == 0) fronts.push({probability.at(ny, nx), order++, ny, nx, part});
+    }
+  };
+  for (int64_t y = 0; y < parts.height; ++y) {
+    for (int64_t x = 0; x < parts.width; ++x) {
+      if (divided(y, x) && seeds.ids.at(y, x) != 0) claim(y, x, found.count + seeds.ids.at(y, x));
+    }
+  }
+  while (!fronts.empty()) {
+    const Front front = fronts.top();
+    fronts.pop();
+    if (parts.at(front.y, front.x) == 0) claim(front.y, front.x, front.part);
+  }
+  for (size_t i = 0; i < parts.data.size(); ++i) {
+    if (parts.data[i] != 0) found.ids.data[i] = parts.data[i];
+  }
+  found.count += seeds.count;
+  drop_small(found, 1);  // numbers without gaps
+}
+
+Components find_instances(LabelMap classes, const InstanceOptions& options, const Image& probability) {
   if (options.fill_holes) fill_holes(classes, options.connectivity);
   Components found = connected_components(classes, options.connectivity);
+  if (options.split > 0) split_instances(found, probability, options);
   if (options.min_area_px > 1) drop_small(found, options.min_area_px);
   if (options.regrow) regrow_separation(found.ids);
   return found;

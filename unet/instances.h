@@ -9,6 +9,7 @@ struct InstanceOptions {
   Connectivity connectivity = Connectivity::four;  // of objects; background joins by the other one
   bool fill_holes = false;                         // see fill_holes()
   int64_t min_area_px = 0;                         // smaller objects are left out; counts before regrowth
+  double split = 0;                                // see split_instances(); 0: none are split
   bool regrow = false;                             // see regrow_separation()
 };
 
@@ -24,9 +25,17 @@ void fill_holes(LabelMap& labels, Connectivity connectivity);
 /// merge nor grow into open background.
 void regrow_separation(LabelMap& ids);
 
+/// Divides instances that weak bridges join. What stays connected where `probability` is at least options.split, holes
+/// filled and min_area_px large, is a seed; an instance with two seeds or more is divided among them, its pixels in the
+/// order of falling probability, each to a neighbour's part (first come, first served where equal). Others stay as
+/// they are, numbers change. This is a watershed from markers: Meyer, Un algorithme optimal pour la ligne de partage
+/// des eaux, 1991. Throws ShapeError unless sizes agree.
+void split_instances(Components& found, const Image& probability, const InstanceOptions& options);
+
 /// Connected objects of `classes` (0 is background), numbered from 1 in row-major order of their first pixels: holes
-/// are filled, then components found, small ones dropped, and the separation border given back. Throws ShapeError
-/// unless `classes` has one channel.
-Components find_instances(LabelMap classes, const InstanceOptions& options);
+/// are filled, then components found and split by `probability` (of not being background; read where options.split
+/// is above 0), small ones dropped, and the separation border given back. Throws ShapeError unless `classes` has one
+/// channel.
+Components find_instances(LabelMap classes, const InstanceOptions& options, const Image& probability = {});
 
 }  // namespace unet

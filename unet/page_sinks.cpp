@@ -151,13 +151,20 @@ class WholePageSink final : public PageSink {
   }
   void band(int64_t page, int64_t top, const Image& p) override {
     const PageInfo& info = job_.reader.info(page);
-    if (top == 0) classes_ = LabelMap(info.height, info.width);
+    if (top == 0) {
+      classes_ = LabelMap(info.height, info.width);
+      if (splits()) probability_ = Image(info.height, info.width);
+    }
     const LabelMap labels = classify(p, job_.options.threshold);
     std::copy(labels.data.begin(), labels.data.end(), &classes_.at(top, 0));
+    if (!splits()) return;
+    for (int64_t y = 0; y < p.height; ++y) {
+      for (int64_t x = 0; x < p.width; ++x) probability_.at(top + y, x) = 1 - p.at(y, x);
+    }
   }
   void page_done(int64_t page) override {
     if (with_instances_) {
-      const Components found = find_instances(classes_, job_.options.instances);
+      const Components found = find_instances(classes_, job_.options.instances, probability_);
       if (writer_ && type_ == kUint16 && found.count > 65535) {
         throw DataError(concat("instances: ", found.count, " objects on page ", page,
                                " are more than 16 bits can number; raise --min-area"));
@@ -190,6 +197,8 @@ class WholePageSink final : public PageSink {
   }
 
  private:
+  bool splits() const { return with_instances_ && job_.options.instances.split > 0; }
+
   const SegmentationJob& job_;
   bool with_instances_ = false;
   fs::path objects_, overlay_;
@@ -197,6 +206,7 @@ class WholePageSink final : public PageSink {
   std::unique_ptr<ImageWriter> writer_;
   std::unique_ptr<RoiSink> rois_;
   LabelMap classes_;
+  Image probability_;  // of not being background, where instances are split
   std::vector<ObjectRow> rows_;
   std::vector<std::string> pictures_;
 };
@@ -218,9 +228,10 @@ std::vector<std::unique_ptr<PageSink>> make_sinks(const SegmentationJob& job, co
 
 size_t whole_page_bytes(const std::vector<Output>& outputs, const PageInfo& page) {
   if (std::none_of(outputs.begin(), outputs.end(), needs_page)) return 0;
-  // Classes, a copy with its holes filled, the components of the background and of the rest; the image and its copy.
+  // Classes, a copy with its holes filled, the components of the background and of the rest, the probability by which
+  // they are split with seeds and parts; the image and its copy.
   return static_cast<size_t>(page.height * page.width) *
-         (4 * sizeof(int32_t) + 2 * sizeof(float) * static_cast<size_t>(page.channels));
+         (7 * sizeof(int32_t) + 2 * sizeof(float) * static_cast<size_t>(page.channels));
 }
 
 }  // namespace unet

@@ -1,5 +1,6 @@
 #include "unet/instances.h"
 
+#include <cmath>
 #include <set>
 
 #include "tests/catch.h"
@@ -42,6 +43,56 @@ LabelMap reference_filled(const LabelMap& labels, bool by_corners) {
 }
 
 }  // namespace
+
+TEST_CASE("instances: parts that only weak pixels join are divided, and weak pixels go to the nearer peak") {
+  // Two peaks with a saddle of 0.6 nearer to the first; a third object without a strong pixel; a peak of one pixel.
+  const std::vector<float> row{0.9F, 0.9F, 0.7F, 0.6F, 0.65F, 0.8F, 0.9F, 0.9F,
+                               0,    0.7F, 0.7F, 0,    0.95F, 0.7F, 0.9F, 0.9F};
+  Image probability(1, 16);
+  probability.data = row;
+  LabelMap classes(1, 16);
+  for (size_t i = 0; i < row.size(); ++i) classes.data[i] = row[i] >= 0.5F ? 1 : 0;
+  const auto split = [&](InstanceOptions options) { return find_instances(classes, options, probability); };
+  CHECK(split({}).count == 3);
+  CHECK(split({.split = 0.55}).count == 3);
+  const Components found = split({.split = 0.85});
+  CHECK(found.ids.data == std::vector<int32_t>{1, 1, 1, 1, 2, 2, 2, 2, 0, 3, 3, 0, 4, 4, 5, 5});
+  CHECK(found.count == 5);
+  CHECK(split({.min_area_px = 2, .split = 0.85}).ids.data ==
+        std::vector<int32_t>{1, 1, 1, 1, 2, 2, 2, 2, 0, 3, 3, 0, 4, 4, 4, 4});
+  CHECK_THROWS_AS(find_instances(classes, {.split = 0.85}), ShapeError);
+}
+
+TEST_CASE("instances: dividing keeps holes open, gives every pixel to one part, and follows the connectivity") {
+  const auto parts = [](Connectivity connectivity) {
+    LabelMap classes(9, 21);
+    Image probability(9, 21);
+    for (int64_t y = 0; y < 9; ++y) {
+      for (int64_t x = 0; x < 21; ++x) {
+        const auto distance = [&](int64_t cx) {
+          return std::hypot(static_cast<double>(y - 4), static_cast<double>(x - cx));
+        };
+        const double nearest = std::min(distance(5), distance(15));
+        classes.at(y, x) = nearest < 5.5 && !(y == 4 && x == 5) ? 1 : 0;
+        probability.at(y, x) = static_cast<float>(classes.at(y, x) == 0 ? 0.1 : 1 - nearest / 12);
+      }
+    }
+    return find_instances(classes, {.connectivity = connectivity, .split = 0.7}, probability).ids;
+  };
+  for (const Connectivity connectivity : {Connectivity::four, Connectivity::eight}) {
+    const LabelMap ids = parts(connectivity);
+    for (int64_t y = 0; y < 9; ++y) {
+      for (int64_t x = 0; x < 21; ++x) {
+        CAPTURE(y, x);
+        if (x == 10 || ids.at(y, x) == 0) continue;  // as far from the one as from the other
+        CHECK(ids.at(y, x) == (x < 10 ? ids.at(4, 4) : ids.at(4, 15)));
+      }
+    }
+    CHECK(ids.at(4, 5) == 0);
+    CHECK(ids.at(4, 10) != 0);
+    CHECK(ids.at(4, 4) != ids.at(4, 15));
+  }
+}
 
 TEST_CASE("instances: holes of one class are those that a flood from the edge leaves dry") {
   int filled = 0;
