@@ -8,6 +8,7 @@
 #include "tools/device.h"
 #include "tools/progress.h"
 #include "tools/signals.h"
+#include "tools/spinning.h"
 #include "unet/inputs.h"
 #include "unet/readable.h"
 #include "unet/segmentation.h"
@@ -281,6 +282,7 @@ int infer(const InferOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace unet::tools;
+  bound_spinning(argv);
   CLI::App app("Segments images with a trained U-Net.", "unet_infer");
   InferOptions options;
   add_options(app, options);

@@ -9,6 +9,7 @@
 #include "tools/device.h"
 #include "tools/progress.h"
 #include "tools/signals.h"
+#include "tools/spinning.h"
 #include "unet/config.h"
 #include "unet/readable.h"
 #include "unet/tile.h"
@@ -268,6 +269,7 @@ int train(TrainOptions& options) {
 
 int main(int argc, char** argv) {
   using namespace unet::tools;
+  bound_spinning(argv);
   CLI::App app("Trains a U-Net for image segmentation.", "unet_train");
   TrainOptions options;
   add_options(app, options);

@@ -66,6 +66,30 @@ TEST_CASE("programs: train, look at the run, segment") {
   CHECK(ImageReader(place.path("more/page0_probability.tif")).read(0).shape_text() == "[64,72,1]");
 }
 
+TEST_CASE("programs: pages held back are segmented and scored alone") {
+  const Workplace place;
+  REQUIRE(place.train("run").code == 0);
+  const std::string infer = "--model run/model.safetensors --input images --probability-bits 8 ";
+  for (const std::string& arguments : {infer + "--output all", infer + "--pages 1,3 --output some"}) {
+    const Result result = place.run("unet_infer", arguments);
+    INFO(result.error);
+    REQUIRE(result.code == 0);
+  }
+  CHECK_FALSE(fs::exists(place.path("some/page0_probability.tif")));
+  CHECK(ImageReader(place.path("some/page3_probability.tif")).info(0).type == kUint8);
+  const std::string eval = "--truth labels --pages 1,3 --json scores.json --prediction ";
+  const Result of_some = place.run("unet_eval", eval + "some");
+  INFO(of_some.error);
+  REQUIRE(of_some.code == 0);
+  CHECK(contains(of_some.out, "2 pages, of 4 with truth"));
+  const std::string scores = place.read("scores.json");
+  CHECK(contains(scores, "\"pages\": 2"));
+  CHECK(contains(place.run("unet_eval", eval + "all").out, "2 pages of 4 predicted, of 4 with truth"));
+  CHECK(place.read("scores.json") == scores);
+  CHECK(place.run("unet_eval", eval + "some/page1_probability.tif").code == 3);
+  CHECK(place.run("unet_infer", infer + "--pages 4 --output some").code == 2);
+}
+
 TEST_CASE("programs: --check validates, predicts and writes nothing") {
   const Workplace place;
   const Result checked = place.train("run", "--check");
@@ -114,6 +138,22 @@ TEST_CASE("programs: stopped by a signal and resumed, training ends with the sam
   INFO(resumed.error);
   REQUIRE(resumed.code == 0);
   CHECK(place.read("parts/model.safetensors") == place.read("whole/model.safetensors"));
+}
+
+TEST_CASE("programs: waiting threads spin briefly, unless the user decides otherwise") {
+  const Workplace work;
+  const auto shown = [&](const std::string& environment) {  // what the program started with, by OpenMP itself
+    const std::string program = Workplace::programs() + "/unet_infer";
+    const std::string command = "env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT OMP_DISPLAY_ENV=verbose " + environment +
+                                " '" + program + "' --version 2>'" + work.path("shown.txt") + "' >'" +
+                                work.path("version.txt") + "'";
+    CHECK(std::system(command.c_str()) == 0);
+    CHECK(work.read("version.txt").starts_with("unet "));
+    return work.read("shown.txt");
+  };
+  CHECK(shown("").find("GOMP_SPINCOUNT = '100'") != std::string::npos);
+  CHECK(shown("OMP_WAIT_POLICY=active").find("GOMP_SPINCOUNT = '100'") == std::string::npos);
+  CHECK(shown("GOMP_SPINCOUNT=77").find("GOMP_SPINCOUNT = '77'") != std::string::npos);
 }
 
 TEST_CASE("programs: errors have their exit code and name what is wrong") {

@@ -60,13 +60,13 @@ class Workplace {
       "--set run.steps=20 "
       "--out ";
 
- private:
   /// Where the programs are: where they were built, unless the environment says otherwise.
   static std::string programs() {
     const char* elsewhere = std::getenv("UNET_PROGRAMS");
     return elsewhere != nullptr ? elsewhere : UNET_PROGRAMS;
   }
 
+ private:
   TemporaryFolder folder_;
 };
 
