@@ -22,7 +22,7 @@ using namespace unet::baselines;
 struct Settings {
   TrainingInputs inputs;
   std::string validation_pages, preset = "tiny", time_limit = "4m", json_path, picture_path;
-  std::vector<std::string> settings;
+  std::vector<std::string> settings, methods{"unet", "fcn", "patches"};
   int64_t steps = 0, seed = 1, patch_maps = 16, published_rows = 4;
   int threads = 0;
   PatchBatches batches;
@@ -38,37 +38,12 @@ struct Result {
   Isbi2012::Scores scores;
 };
 
-/// "20-24" or "3".
-std::pair<size_t, size_t> parse_pages(const std::string& text, size_t count) {
-  size_t first = 0, last = 0;
-  int end = 0;
-  int fields = std::sscanf(text.c_str(), "%zu-%zu%n", &first, &last, &end);
-  if (fields != 2) {
-    fields = std::sscanf(text.c_str(), "%zu%n", &first, &end);
-    last = first;
-  }
-  if (fields < 1 || static_cast<size_t>(end) != text.size() || first > last || last >= count) {
-    throw ConfigError(concat("--val-pages: expected FIRST-LAST within 0-", count - 1, ", got \"", text, "\""));
-  }
-  return {first, last};
-}
-
 TrainingData load(const Settings& s) {
   TrainingConfig config = make_config({.preset = s.preset, .settings = s.settings});
   config.run.seed = s.seed;
-  config.data.validation_fraction = 0;
+  config.data.validation_pages = s.validation_pages;
   TrainingData data = load_training_data(s.inputs, config);
-  if (!s.validation_pages.empty()) {
-    std::vector<TrainingPage>& pages = data.set.training;
-    const auto [first, last] = parse_pages(s.validation_pages, pages.size());
-    if (last - first + 1 == pages.size()) throw ConfigError("--val-pages: expected to leave a page to train on");
-    const auto from = pages.begin() + static_cast<ptrdiff_t>(first),
-               to = pages.begin() + static_cast<ptrdiff_t>(last) + 1;
-    data.set.validation.assign(std::make_move_iterator(from), std::make_move_iterator(to));
-    pages.erase(from, to);
-    prepare_weights(data.set, data.config.network.classes, data.config);  // class frequencies of what is left
-  }
-  if (data.set.validation.empty()) throw ConfigError("expected --val-pages or --val-images with --val-labels");
+  if (data.set.validation.empty()) throw ConfigError("expected pages to validate on, got none; give --val-pages");
   if (data.config.network.classes != 2) {
     throw DataError(concat("expected labels of two classes, membrane and cell, got ", data.config.network.classes));
   }
@@ -159,7 +134,7 @@ nlohmann::ordered_json to_json(const Result& r) {
 
 void print_table(const std::vector<Result>& results) {
   std::printf(
-      "| | parameters | MAC per pixel | steps | training, CPU s | page, CPU s | U-Net is faster by | GFLOP/s |"
+      "| | parameters | MAC per pixel | steps | training, CPU s | page, CPU s | page, times the first | GFLOP/s |"
       " pixel error | V_rand | V_info |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
   for (const Result& r : results) {
     std::printf("| %s | %s | %s | %s | %.0f | %s | %s | %.0f | %.4f | %.4f | %.4f |\n", r.name.c_str(),
@@ -188,13 +163,24 @@ void write_picture(const std::string& path, const std::vector<Image>& probabilit
   write_file(path, encode_png(picture));
 }
 
+std::vector<Method> make_methods(const std::shared_ptr<engine::Device>& device, const TrainingConfig& config,
+                                 const Settings& s) {
+  std::vector<Method> methods;
+  for (const std::string& name : s.methods) {
+    if (name == "unet") methods.push_back(unet_method(device, config));
+    if (name == "fcn") methods.push_back(fcn_method(device, config));
+    if (name == "patches") {
+      methods.push_back(patch_method(device, config, PatchClassifierConfig::small(s.patch_maps), s.batches));
+    }
+  }
+  return methods;
+}
+
 void run(const Settings& s) {
   const TrainingData data = load(s);
   const auto device = engine::Device::make({.threads = s.threads});
   const double cpu_limit_s = s.time_limit == "0" ? 0 : parse_duration(s.time_limit);
-  const std::vector<Method> methods{
-      unet_method(device, data.config), fcn_method(device, data.config),
-      patch_method(device, data.config, PatchClassifierConfig::small(s.patch_maps), s.batches)};
+  const std::vector<Method> methods = make_methods(device, data.config, s);
 
   std::vector<Result> results;
   std::vector<Image> pictures(methods.size());
@@ -231,7 +217,8 @@ int main(int argc, char** argv) {
   Settings s;
   app.add_option("--images", s.inputs.images, "images: file, folder or glob")->required();
   app.add_option("--labels", s.inputs.labels, "their labels, two classes of which the last is cell")->required();
-  auto* pages = app.add_option("--val-pages", s.validation_pages, "pages to validate on, FIRST-LAST from 0");
+  auto* pages = app.add_option("--val-pages", s.validation_pages,
+                               "pages to validate on, such as 20-24, from 0; none: the last fifth");
   auto* images = app.add_option("--val-images", s.inputs.validation_images, "images to validate on")->excludes(pages);
   auto* labels = app.add_option("--val-labels", s.inputs.validation_labels, "their labels")->needs(images);
   images->needs(labels);
@@ -240,6 +227,10 @@ int main(int argc, char** argv) {
   app.add_option("--set", s.settings, "section.key=value, overrides the preset");
   app.add_option("--steps", s.steps, "training steps of each network; 0: as many as the time allows");
   app.add_option("--time-limit", s.time_limit, "processor time to train each network for; 0: none")
+      ->capture_default_str();
+  app.add_option("--methods", s.methods, "unet, fcn, patches; speed is compared with the first")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"unet", "fcn", "patches"}))
       ->capture_default_str();
   app.add_option("--patch-maps", s.patch_maps, "channels of the sliding window's network")->capture_default_str();
   app.add_option("--patch-batch", s.batches.training, "patches of each sample")->capture_default_str();
