@@ -50,6 +50,15 @@ void add_options(CLI::App& app, TrainOptions& options) {
       ->expected(1, 2)
       ->type_name("PATH [KIND]")
       ->group("Data");
+  app.add_option("--markers", options.inputs.markers,
+                 "Marks of all objects, such as a cell tracker's, where some have no label: the surroundings of those "
+                 "are not learned from [all objects have labels]")
+      ->type_name("PATH")
+      ->group("Data");
+  app.add_flag_callback(
+         "--labelled-only", [&options] { options.named_options.emplace_back("data.labelled_only=true"); },
+         "Leave images without labels out, by their file names; otherwise they are an error")
+      ->group("Data");
   setting("--ignore", "data.ignore", "VALUE", "Label value of pixels without truth [none]")->group("Data");
   auto* images = app.add_option("--val-images", options.inputs.validation_images, "Validation images")
                      ->type_name("PATH")
@@ -57,6 +66,10 @@ void add_options(CLI::App& app, TrainOptions& options) {
   auto* labels = app.add_option("--val-labels", options.inputs.validation_labels, "Their labels")
                      ->type_name("PATH")
                      ->group("Data");
+  app.add_option("--val-markers", options.inputs.validation_markers, "Their markers")
+      ->type_name("PATH")
+      ->needs(images)
+      ->group("Data");
   images->needs(labels);
   labels->needs(images);
   app.add_option_function<std::string>(
@@ -141,7 +154,9 @@ void print_pairs(const char* title, const std::vector<NumberedPair>& pairs) {
     const InputPage &image = pair.image, &label = pair.label;
     std::cout << "  " << pair.number << ": " << image.name() << " [" << image.info.height << ',' << image.info.width
               << ',' << image.info.channels << "] " << image.info.encoding << "  <-  " << label.name() << " "
-              << label.info.encoding << '\n';
+              << label.info.encoding;
+    if (pair.markers) std::cout << ", markers " << pair.markers->name();
+    std::cout << '\n';
   }
 }
 
@@ -227,7 +242,10 @@ int train(TrainOptions& options) {
     print_pairs("validation", data.validation_pairs);
   }
   if (options.check || talk) {
-    std::cout << data.labels.describe() << '\n' << "tile: " << tile_text(config) << "\n\n" << to_toml(config) << '\n';
+    if (data.left_out > 0) std::cout << "left out: " << data.left_out << " images without labels\n";
+    std::cout << data.labels.describe() << '\n';
+    if (data.markers) std::cout << data.markers->describe() << '\n';
+    std::cout << "tile: " << tile_text(config) << "\n\n" << to_toml(config) << '\n';
   }
 
   const auto [device, device_text] =

@@ -81,6 +81,8 @@ struct DataConfig {
   double scale = 1;                  // factor by which images and labels are enlarged before training
   int64_t margin = 0;                // px: background nearer to a side is without truth; instances only
   double validation_fraction = 0.2;  // of the pages, taken from the end; 0: train on all. Unused with separate files
+  bool labelled_only = false;        // leave images without labels out, by their names; otherwise they are an error
+  double marker_radius = -1;         // px of the files around markers; -1: as far as labelled objects reach from theirs
   std::string validation_pages{};    // such as "0-4,10", from 0 over all pairs: instead of the fraction; empty: none
   bool operator==(const DataConfig&) const = default;
 };

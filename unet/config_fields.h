@@ -41,6 +41,8 @@ void visit_fields(Config& config, Visitor&& visit) {
   visit("data.scale", data.scale, Range{0.01, 100});
   visit("data.margin", data.margin, Range{0, 1 << 20});
   visit("data.validation_fraction", data.validation_fraction, Range{0, 0.9});
+  visit("data.labelled_only", data.labelled_only, any);
+  visit("data.marker_radius", data.marker_radius, Range{-1, 1e6});
   visit("data.validation_pages", data.validation_pages, any);
 
   visit("tile.input", config.tile.input, Range{1, 1 << 20});

@@ -178,12 +178,16 @@ Matches match_names(const std::vector<std::string>& images, const std::vector<st
   return best;
 }
 
-void require_distinct(const std::vector<fs::path>& files, const std::vector<std::string>& names) {
+/// What fails, for messages.
+std::string action(const SideNames& sides) { return concat("pair ", sides.images, " and ", sides.labels, ": "); }
+
+void require_distinct(const std::vector<fs::path>& files, const std::vector<std::string>& names,
+                      const SideNames& sides) {
   std::map<std::string_view, size_t> seen;
   for (size_t i = 0; i < names.size(); ++i) {
     const auto [other, is_new] = seen.emplace(names[i], i);
     if (!is_new) {
-      throw DataError(concat("pair images and labels: ", files[other->second].string(), " and ", files[i].string(),
+      throw DataError(concat(action(sides), files[other->second].string(), " and ", files[i].string(),
                              " have the same name; keep one of them"));
     }
   }
@@ -206,21 +210,22 @@ std::vector<fs::path> files_of(const std::vector<InputPage>& pages) {
   return files;
 }
 
-PagePair checked(const InputPage& image, const InputPage& label) {
+PagePair checked(const InputPage& image, const InputPage& label, const SideNames& sides) {
   if (image.info.height != label.info.height || image.info.width != label.info.width) {
-    throw DataError(concat("pair images and labels: sizes differ: ", image.name(), " has ", image.info.height, " x ",
+    throw DataError(concat(action(sides), "sizes differ: ", image.name(), " has ", image.info.height, " x ",
                            image.info.width, ", ", label.name(), " has ", label.info.height, " x ", label.info.width));
   }
   return {image, label};
 }
 
-std::vector<PagePair> pair_by_index(const std::vector<InputPage>& images, const std::vector<InputPage>& labels) {
+std::vector<PagePair> pair_by_index(const std::vector<InputPage>& images, const std::vector<InputPage>& labels,
+                                    const SideNames& sides) {
   if (images.size() != labels.size()) {
-    throw DataError(concat("pair images and labels: numbers of pages differ: ", images[0].file.string(), " has ",
-                           images.size(), ", ", labels[0].file.string(), " has ", labels.size()));
+    throw DataError(concat(action(sides), "numbers of pages differ: ", images[0].file.string(), " has ", images.size(),
+                           ", ", labels[0].file.string(), " has ", labels.size()));
   }
   std::vector<PagePair> pairs;
-  for (size_t i = 0; i < images.size(); ++i) pairs.push_back(checked(images[i], labels[i]));
+  for (size_t i = 0; i < images.size(); ++i) pairs.push_back(checked(images[i], labels[i], sides));
   return pairs;
 }
 
@@ -271,15 +276,15 @@ std::vector<InputPage> choose_pages(const std::vector<InputPage>& pages, std::st
 }
 
 std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std::vector<InputPage>& labels,
-                                 Unlabelled unlabelled) {
-  if (images.empty() || labels.empty()) throw DataError("pair images and labels: one of them has no page");
+                                 Unlabelled unlabelled, const SideNames& sides) {
+  if (images.empty() || labels.empty()) throw DataError(action(sides) + "one of them has no page");
   const std::vector<fs::path> image_files = files_of(images), label_files = files_of(labels);
-  if (image_files.size() == 1 || label_files.size() == 1) return pair_by_index(images, labels);
+  if (image_files.size() == 1 || label_files.size() == 1) return pair_by_index(images, labels, sides);
 
   const std::vector<std::string> image_names = distinguishing_names(image_files);
   const std::vector<std::string> label_names = distinguishing_names(label_files);
-  require_distinct(image_files, image_names);
-  require_distinct(label_files, label_names);
+  require_distinct(image_files, image_names, sides);
+  require_distinct(label_files, label_names, sides);
   const Matches matches = match_names(image_names, label_names);
 
   std::vector<fs::path> lonely_images, lonely_labels;
@@ -292,16 +297,16 @@ std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std
     if (!paired_labels.contains(j)) lonely_labels.push_back(label_files[j]);
   }
   if (!lonely_images.empty() || !lonely_labels.empty()) {
-    std::string text = "pair images and labels: ";
-    if (!lonely_images.empty()) text += concat("no label for ", list_names(lonely_images), "; ");
-    if (!lonely_labels.empty()) text += concat("no image for ", list_names(lonely_labels), "; ");
-    throw DataError(text + "complete the pairs, or leave files out with a glob");
+    std::string text = action(sides);
+    if (!lonely_images.empty()) text += concat("no ", sides.labels, " for ", list_names(lonely_images), "; ");
+    if (!lonely_labels.empty()) text += concat("no ", sides.images, " for ", list_names(lonely_labels), "; ");
+    throw DataError(text + sides.advice);
   }
 
   const auto image_pages = by_file(images), label_pages = by_file(labels);
   std::vector<PagePair> pairs;
   for (const auto& [image, label] : matches) {
-    const auto of_file = pair_by_index(image_pages.at(image_files[image]), label_pages.at(label_files[label]));
+    const auto of_file = pair_by_index(image_pages.at(image_files[image]), label_pages.at(label_files[label]), sides);
     pairs.insert(pairs.end(), of_file.begin(), of_file.end());
   }
   return pairs;

@@ -39,6 +39,12 @@ struct PagePair {
 /// What to do with image files without a label file: an error, or nothing.
 enum class Unlabelled : uint8_t { refused, left_out };
 
+/// What messages call the two sides, and what they advise for files without a partner.
+struct SideNames {
+  std::string images = "images", labels = "labels";
+  std::string advice = "complete the pairs, or leave files out with a glob";
+};
+
 /// Pairs every image page with its label page. Where either side is a single file, by index; else files by name and
 /// their pages by index. Names, without extension, pair under the first of these rules that pairs them all:
 /// - they are equal;
@@ -47,7 +53,7 @@ enum class Unlabelled : uint8_t { refused, left_out };
 /// Numbers are never split: `1` does not pair with `11_mask`. Throws DataError naming every file without a partner, or
 /// both of a pair whose numbers of pages or whose sizes differ; label files must have a partner always.
 std::vector<PagePair> pair_pages(const std::vector<InputPage>& images, const std::vector<InputPage>& labels,
-                                 Unlabelled unlabelled = Unlabelled::refused);
+                                 Unlabelled unlabelled = Unlabelled::refused, const SideNames& sides = {});
 
 /// Pairs predictions with the pages of `list` of the truth, counted over all its pages. Predictions are those of just
 /// these pages in the same order, or of all pages of the truth: their number tells which. Throws DataError for any

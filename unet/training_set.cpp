@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "unet/components.h"
+#include "unet/markers.h"
 #include "unet/page_list.h"
+#include "unet/readable.h"
 #include "unet/rescaling.h"
 #include "unet/scaling.h"
 #include "unet/separation.h"
@@ -75,11 +78,32 @@ class PairReader {
 
 using Pairs = std::vector<NumberedPair>;
 
-Pairs numbered_pairs(const std::string& images, const std::string& labels) {
+/// Finds the page of markers of every pair.
+void add_markers(Pairs& pairs, const std::string& markers) {
+  std::vector<InputPage> images;
+  for (const NumberedPair& pair : pairs) images.push_back(pair.image);
+  const SideNames sides{
+      .images = "markers", .labels = "images", .advice = "every image that is trained or validated on needs markers"};
+  std::map<std::pair<std::filesystem::path, int64_t>, InputPage> found;
+  for (PagePair& pair : pair_pages(list_pages(markers), images, Unlabelled::left_out, sides)) {
+    found[{pair.label.file, pair.label.page}] = std::move(pair.image);
+  }
+  for (NumberedPair& pair : pairs) pair.markers = found.at({pair.image.file, pair.image.page});
+}
+
+/// Pairs of all labelled images; counts the others.
+Pairs numbered_pairs(const std::string& images, const std::string& labels, const std::string& markers,
+                     const DataConfig& config, int64_t& left_out) {
+  const std::vector<InputPage> pages = list_pages(images);
   Pairs pairs;
-  for (PagePair& pair : pair_pages(list_pages(images), list_pages(labels))) {
+  for (PagePair& pair :
+       pair_pages(pages, list_pages(labels), config.labelled_only ? Unlabelled::left_out : Unlabelled::refused,
+                  {.advice = "complete the pairs, leave files out with a glob, or train on labelled images only "
+                             "(data.labelled_only, --labelled-only)"})) {
     pairs.push_back({std::move(pair), std::ssize(pairs)});
   }
+  left_out += std::ssize(pages) - std::ssize(pairs);
+  if (!markers.empty()) add_markers(pairs, markers);
   return pairs;
 }
 
@@ -116,17 +140,84 @@ Pairs take_pages(Pairs& pairs, const std::string& list) {
   return taken;
 }
 
+/// Markers in a page's size. None gets lost where pages are reduced, however small it is.
+LabelMap read_markers(const InputPage& page, Size size) {
+  ImageReader reader(page.file);
+  const LabelMap markers = read_label_values(reader, page.page);
+  LabelMap scaled = rescaled(markers, size);
+  for (int64_t y = 0; y < markers.height; ++y) {
+    for (int64_t x = 0; x < markers.width; ++x) {
+      int32_t& at = scaled.at(y * size.height / markers.height, x * size.width / markers.width);
+      if (at == 0) at = markers.at(y, x);
+    }
+  }
+  return scaled;
+}
+
+/// The radius within which every labelled training object lies around its marks.
+double covering_radius(const std::vector<MarkedPage>& training) {
+  double radius = -1;
+  for (const MarkedPage& page : training) {
+    for (const double reach : page.reaches_px) radius = std::max(radius, reach);
+  }
+  if (radius < 0) {
+    throw ConfigError(
+        "data.marker_radius: expected a radius in px, got -1, and no labelled training object has a mark that shows "
+        "how far objects reach; give a cell's radius");
+  }
+  return radius;
+}
+
+/// Ignores what lies around the marks of objects without a label, on all pages that have markers.
+MarkerSurvey ignore_unlabelled_objects(TrainingData& data) {
+  std::vector<MarkedPage> marked[2];
+  MarkerSurvey survey;
+  for (const bool validation : {false, true}) {
+    const Pairs& pairs = validation ? data.validation_pairs : data.training_pairs;
+    std::vector<TrainingPage>& pages = validation ? data.set.validation : data.set.training;
+    for (size_t i = 0; i < pages.size(); ++i) {
+      const Size size{pages[i].instances.height, pages[i].instances.width};
+      MarkedPage page{.unlabelled = LabelMap(size.height, size.width)};
+      if (pairs[i].markers) page = compare_markers(read_markers(*pairs[i].markers, size), pages[i].instances);
+      survey.objects += page.objects;
+      survey.unlabelled_objects += page.unlabelled_objects;
+      survey.pixels += pages[i].instances.pixels();
+      marked[validation].push_back(std::move(page));
+    }
+  }
+  double& radius = data.config.data.marker_radius;  // px of the files
+  const double scale = data.config.data.scale;
+  if (radius < 0 && survey.unlabelled_objects > 0) radius = covering_radius(marked[false]) / scale;
+  survey.radius_px = radius;
+  for (const bool validation : {false, true}) {
+    std::vector<TrainingPage>& pages = validation ? data.set.validation : data.set.training;
+    for (size_t i = 0; i < pages.size(); ++i) {
+      survey.ignored += ignore_unlabelled(marked[validation][i], radius * scale, pages[i].instances, pages[i].classes);
+    }
+  }
+  return survey;
+}
+
 }  // namespace
+
+std::string MarkerSurvey::describe() const {
+  if (unlabelled_objects == 0) return concat("markers: all ", objects, " marked objects have labels");
+  return concat("markers: ", unlabelled_objects, " of ", objects, " marked objects have no label; within ",
+                number_text(radius_px), " px of their markers ",
+                number_text(100 * static_cast<double>(ignored) / static_cast<double>(pixels), 3),
+                " % of all pixels are ignored");
+}
 
 TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConfig& config) {
   TrainingData data{.config = config};
-  data.training_pairs = numbered_pairs(inputs.images, inputs.labels);
+  data.training_pairs = numbered_pairs(inputs.images, inputs.labels, inputs.markers, config.data, data.left_out);
   if (!inputs.validation_images.empty()) {
     if (!config.data.validation_pages.empty()) {
       throw ConfigError(concat("data.validation_pages: expected none beside separate validation images, got ",
                                config.data.validation_pages, "; give one of the two"));
     }
-    data.validation_pairs = numbered_pairs(inputs.validation_images, inputs.validation_labels);
+    data.validation_pairs = numbered_pairs(inputs.validation_images, inputs.validation_labels,
+                                           inputs.validation_markers, config.data, data.left_out);
   } else if (!config.data.validation_pages.empty()) {
     data.validation_pairs = take_pages(data.training_pairs, config.data.validation_pages);
   } else {
@@ -163,6 +254,7 @@ TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConf
   PairReader reader(data.labels, data.config.data);
   for (const PagePair& pair : data.training_pairs) data.set.training.push_back(reader.read(pair));
   for (const PagePair& pair : data.validation_pairs) data.set.validation.push_back(reader.read(pair));
+  if (!inputs.markers.empty() || !inputs.validation_markers.empty()) data.markers = ignore_unlabelled_objects(data);
   prepare_weights(data.set, network.classes, data.config);
 
   data.info = {.network = network,

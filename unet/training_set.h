@@ -1,6 +1,7 @@
 // The pages a network is trained and validated on, ready for augmentation.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,12 +32,26 @@ void prepare_weights(TrainingSet& set, int64_t classes, const TrainingConfig& co
 /// Where images and labels are; see list_image_files() for what a path may be.
 struct TrainingInputs {
   std::string images, labels;
+  std::string markers;                               // of objects that may lack labels; empty: all objects have labels
   std::string validation_images, validation_labels;  // empty: some of the pages above, as the configuration says
+  std::string validation_markers;                    // beside validation_images; see markers
 };
 
 /// A pair and its number among all pairs of the images and labels it came from.
 struct NumberedPair : PagePair {
   int64_t number = 0;
+  std::optional<InputPage> markers{};
+};
+
+/// What markers say about the labels of all pages.
+struct MarkerSurvey {
+  int64_t objects = 0;             // marked
+  int64_t unlabelled_objects = 0;  // of them
+  double radius_px = 0;            // of the files, around the marks of the latter in which background is ignored
+  int64_t ignored = 0, pixels = 0;
+
+  /// One line for people.
+  std::string describe() const;
 };
 
 /// All that is known once the files are read.
@@ -46,9 +61,14 @@ struct TrainingData {
   TrainingSet set;
   std::vector<NumberedPair> training_pairs, validation_pairs;
   LabelSurvey labels;
+  int64_t left_out = 0;  // images without labels
+  std::optional<MarkerSurvey> markers{};
 };
 
-/// Reads, checks and prepares everything. Throws DataError (naming the file), IoError, ConfigError.
+/// Reads, checks and prepares everything: pages, their labels and the ignored surroundings of marked objects without a
+/// label, weight maps. Where config.data.marker_radius is -1 it becomes the distance from the nearest mark within which
+/// all pixels of all labelled and marked training objects lie. Throws DataError (naming the file), IoError,
+/// ConfigError.
 TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConfig& config);
 
 }  // namespace unet

@@ -185,6 +185,8 @@ TEST_CASE("programs: errors have their exit code and name what is wrong") {
   refused("unet_train", "--images nowhere --labels labels --out run", 4, "nowhere");
   fs::remove(place.path("labels/page3.png"));
   refused("unet_train", data, 3, "page3.png");
+  refused("unet_train", data + "--labelled-only --markers labels/page0.png", 3, "pair markers and images");
+  refused("unet_train", data + "--val-markers labels", 2, "--val-images");
 
   const std::string infer = "--input images --output results ";
   test::write_text(place.path("model.safetensors"), "no model");

@@ -109,8 +109,8 @@ TEST_CASE("every file without a partner is named") {
   for (const char* name : {"i/1.tif", "i/2.tif", "i/3.tif", "l/11_mask.tif", "l/2_mask.tif", "l/3_mask.tif"})
     inputs.add(name);
   CHECK_THROWS_AS(inputs.pairs("i", "l"), DataError);
-  CHECK_THROWS_WITH(inputs.pairs("i", "l"), Contains("no label for " + inputs.text("i/1.tif") + ";") &&
-                                                Contains("no image for " + inputs.text("l/11_mask.tif") + ";") &&
+  CHECK_THROWS_WITH(inputs.pairs("i", "l"), Contains("no labels for " + inputs.text("i/1.tif") + ";") &&
+                                                Contains("no images for " + inputs.text("l/11_mask.tif") + ";") &&
                                                 !Contains("2.tif") && !Contains("3.tif"));
   const Inputs none;
   for (const char* name : {"i/a.tif", "i/b.tif", "l/x.tif", "l/y.tif"}) none.add(name);
@@ -130,7 +130,15 @@ TEST_CASE("images without labels can be left out, labels without images never") 
   REQUIRE(pairs.size() == 2);
   CHECK(pairs[1].image.file.filename() == "mask010.tif");
   CHECK(pairs[1].label.file.filename() == "man_seg010.tif");
-  CHECK_THROWS_WITH(pair("l", "r"), Contains("no image for " + inputs.text("r/mask003.tif")));
+  CHECK_THROWS_WITH(pair("l", "r"), Contains("no images for " + inputs.text("r/mask003.tif")));
+}
+
+TEST_CASE("messages call the sides what they are") {
+  const Inputs inputs;
+  for (const char* name : {"m/track1.tif", "m/track2.tif", "i/t1.tif", "i/t3.tif"}) inputs.add(name);
+  CHECK_THROWS_WITH(pair_pages(list_pages(inputs.text("m")), list_pages(inputs.text("i")), Unlabelled::left_out,
+                               {.images = "markers", .labels = "images", .advice = "mark them"}),
+                    "pair markers and images: no markers for " + inputs.text("i/t3.tif") + "; mark them");
 }
 
 TEST_CASE("chosen pages of the truth pair with predictions of just these pages or of all") {
@@ -163,7 +171,7 @@ TEST_CASE("chosen pages of the truth pair with predictions of just these pages o
   const Pairs last{{"c1_p0", "c10"}, {"c2_p0", "c20"}};
   CHECK(pair("p", "l", "1-2") == last);
   CHECK(pair("q", "l", "1-2") == last);
-  CHECK_THROWS_WITH(pair("wrong", "l", "1-2"), Contains("no image for " + inputs.text("l/c1.tif")));
+  CHECK_THROWS_WITH(pair("wrong", "l", "1-2"), Contains("no images for " + inputs.text("l/c1.tif")));
 }
 
 TEST_CASE("pairs of different size or number of pages name both files") {
