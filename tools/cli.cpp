@@ -59,7 +59,9 @@ class HelpFormatter : public CLI::Formatter {
  private:
   static std::string heading(const CLI::Option* option) {
     const std::string type = option->get_type_name();
-    return option->get_name(false, true) + (type.empty() ? "" : " " + type);
+    std::string name = option->get_name(false, true);  // --x,--no-x{false} where there is a negative form
+    if (const size_t value = name.find("{false}"); value != std::string::npos) name.erase(value);
+    return name + (type.empty() ? "" : " " + type);
   }
 };
 

@@ -1,6 +1,7 @@
 // unet_infer: segments images with a trained model.
 #include <iostream>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "kernels/error.h"
@@ -27,9 +28,21 @@ struct InferOptions {
   std::string tile = "auto";
   std::string max_memory;
   bool exact = false;
-  int connectivity = 4, probability_bits = 32;
+  int probability_bits = 32;
+  std::optional<int> connectivity{};
+  std::optional<int64_t> min_area{};
+  std::optional<double> split{};
+  std::optional<bool> fill_holes{}, regrow{};
   SegmentationOptions segmentation;
 };
+
+/// --NAME and --no-NAME; without either the value stays empty, and the model decides.
+void add_switch(CLI::App& app, const std::string& name, std::optional<bool>& value, const std::string& description) {
+  app.add_flag_function(
+         concat("--", name, ",!--no-", name), [&value](int64_t count) { value = count > 0; },
+         description + " [the model's]")
+      ->group("Results");
+}
 
 void add_options(CLI::App& app, InferOptions& options) {
   app.add_option("--model", options.model, "Model that unet_train wrote")
@@ -69,28 +82,23 @@ void add_options(CLI::App& app, InferOptions& options) {
       ->type_name("0..1")
       ->capture_default_str()
       ->group("Results");
-  app.add_option("--min-area", options.segmentation.instances.min_area_px, "Leave out smaller instances")
+  app.add_option("--min-area", options.min_area, "Leave out smaller instances [the model's]")
       ->check(CLI::NonNegativeNumber.description(""))
       ->type_name("PX")
-      ->capture_default_str()
       ->group("Results");
-  app.add_option("--connectivity", options.connectivity, "Neighbours that join pixels to an instance")
+  app.add_option("--connectivity", options.connectivity, "Neighbours that join pixels to an instance [the model's]")
       ->check(CLI::IsMember({4, 8}).description(""))
       ->type_name("4|8")
-      ->capture_default_str()
       ->group("Results");
-  app.add_flag("--fill-holes", options.segmentation.instances.fill_holes,
-               "Fill background that one class encloses, before instances are found")
-      ->group("Results");
-  app.add_option("--split", options.segmentation.instances.split,
-                 "Divide instances whose parts are connected only below this probability; 0: never")
+  add_switch(app, "fill-holes", options.fill_holes,
+             "Fill background that one class encloses, before instances are found");
+  app.add_option("--split", options.split,
+                 "Divide instances whose parts are connected only below this probability; 0: never [the model's]")
       ->check(CLI::Range(0.0, 1.0).description(""))
       ->type_name("0..1")
-      ->capture_default_str()
       ->group("Results");
-  app.add_flag("--regrow", options.segmentation.instances.regrow,
-               "Give instances back the border that training took from between them; never merges any")
-      ->group("Results");
+  add_switch(app, "regrow", options.regrow,
+             "Give instances back the border that training took from between them; never merges any");
   app.add_option("--scale", options.scale,
                  "Enlarge images by a factor for the network, beyond what training did, and results back; auto: to the "
                  "pixel size of training")
@@ -159,7 +167,6 @@ SegmentationOptions resolve(const InferOptions& options) {
   if (!options.max_memory.empty()) resolved.max_memory_bytes = parse_bytes(options.max_memory);
   if (options.probability_bits < 32) resolved.probability_type.kind = SampleKind::unsigned_integer;
   resolved.probability_type.bits = options.probability_bits;
-  resolved.instances.connectivity = static_cast<Connectivity>(options.connectivity);
   const int64_t side = parse_tile(options.tile);
   resolved.inference.tile = {side, side};
   resolved.inference.precision = options.common.precision == "bf16" ? DType::bf16 : DType::f32;
@@ -167,6 +174,24 @@ SegmentationOptions resolve(const InferOptions& options) {
   resolved.inference.average_of = parse_enum<AverageOf>("--tta-average", options.average_of);
   resolved.scale = parse_scale(options.scale);
   return resolved;
+}
+
+/// How the model makes instances, but for what the user decides.
+InstanceOptions instance_options(const InferOptions& options, const Model& model) {
+  InstanceOptions chosen = model.info.instances;
+  if (options.connectivity) chosen.connectivity = static_cast<Connectivity>(*options.connectivity);
+  chosen.min_area_px = options.min_area.value_or(chosen.min_area_px);
+  chosen.fill_holes = options.fill_holes.value_or(chosen.fill_holes);
+  chosen.split = options.split.value_or(chosen.split);
+  chosen.regrow = options.regrow.value_or(chosen.regrow);
+  return chosen;
+}
+
+std::string text_of(const InstanceOptions& instances) {
+  return concat("instances: ", static_cast<int>(instances.connectivity), "-connected, at least ",
+                std::max<int64_t>(instances.min_area_px, 1), " px", instances.fill_holes ? ", holes filled" : "",
+                instances.split > 0 ? concat(", split below ", instances.split) : "",
+                instances.regrow ? ", regrown" : "");
 }
 
 /// An input file, its pages to segment (none: all), and the result files.
@@ -247,7 +272,11 @@ int infer(const InferOptions& options) {
                      .convolution = options.exact ? kernels::ConvolutionMode::direct : kernels::ConvolutionMode::fast,
                      .tf32 = options.common.precision == "tf32"});
   const Model model = load_model(options.model, device);
-  if (!options.common.quiet) std::cout << "device: " << device_text << std::endl;
+  segmentation.instances = instance_options(options, model);
+  if (!options.common.quiet) {
+    std::cout << "device: " << device_text << std::endl;
+    if (makes_instances(segmentation.outputs)) std::cout << text_of(segmentation.instances) << std::endl;
+  }
 
   int refused = 0;
   for (size_t i = 0; i < jobs.size(); ++i) {

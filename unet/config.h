@@ -151,6 +151,16 @@ struct LossConfig {
   bool operator==(const LossConfig&) const = default;
 };
 
+/// How the model's classes become instances, unless a user decides otherwise; data.connectivity belongs to it. Goes
+/// into the model file. See InstanceOptions.
+struct InstancesConfig {
+  int64_t min_area = 0;  // px, smaller ones are left out
+  bool fill_holes = false;
+  double split = 0;  // probability below which bridges divide; 0: never
+  bool regrow = false;
+  bool operator==(const InstancesConfig&) const = default;
+};
+
 /// How long to train, and what is written when.
 struct RunConfig {
   int64_t steps = 60000;
@@ -174,6 +184,7 @@ struct TrainingConfig {
   AugmentationConfig augmentation;
   WeightMapConfig weight_map;
   LossConfig loss;
+  InstancesConfig instances;
   RunConfig run;
   bool operator==(const TrainingConfig&) const = default;
 

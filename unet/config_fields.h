@@ -86,6 +86,11 @@ void visit_fields(Config& config, Visitor&& visit) {
 
   visit("loss.normalisation", config.loss.normalisation, any);
 
+  visit("instances.min_area", config.instances.min_area, count);
+  visit("instances.fill_holes", config.instances.fill_holes, any);
+  visit("instances.split", config.instances.split, fraction);
+  visit("instances.regrow", config.instances.regrow, any);
+
   auto& run = config.run;
   visit("run.steps", run.steps, positive_count);
   visit("run.time_limit", run.time_limit, amount);

@@ -9,6 +9,18 @@ namespace {
 
 constexpr const char* kModelKey = "unet.model";
 
+InstanceOptions instance_options(const nlohmann::json& json) {
+  const auto connectivity = json.at("connectivity").get<int64_t>();
+  if (connectivity != 4 && connectivity != 8) {
+    throw ConfigError(concat("instances.connectivity: expected 4 or 8, got ", connectivity));
+  }
+  return {.connectivity = static_cast<Connectivity>(connectivity),
+          .fill_holes = json.at("fill_holes").get<bool>(),
+          .min_area_px = json.at("min_area").get<int64_t>(),
+          .split = json.at("split").get<double>(),
+          .regrow = json.at("regrow").get<bool>()};
+}
+
 }  // namespace
 
 bool ModelInfo::operator==(const ModelInfo& other) const { return to_metadata(*this) == to_metadata(other); }
@@ -30,7 +42,13 @@ engine::Metadata to_metadata(const ModelInfo& info) {
       {"class_values", info.class_values},
       {"tile", info.tile},
       {"scale", info.scale},
-      {"pixel_size_um", {info.pixel_size.height_um, info.pixel_size.width_um, info.pixel_size.depth_um}}};
+      {"pixel_size_um", {info.pixel_size.height_um, info.pixel_size.width_um, info.pixel_size.depth_um}},
+      {"instances",
+       {{"connectivity", static_cast<int>(info.instances.connectivity)},
+        {"min_area", info.instances.min_area_px},
+        {"fill_holes", info.instances.fill_holes},
+        {"split", info.instances.split},
+        {"regrow", info.instances.regrow}}}};
   return {{kModelKey, json.dump()}};
 }
 
@@ -62,6 +80,7 @@ ModelInfo model_info(const engine::Metadata& metadata) {
     info.pixel_size = {.width_um = pixel.at(1).get<double>(),
                        .height_um = pixel.at(0).get<double>(),
                        .depth_um = pixel.at(2).get<double>()};
+    if (json.contains("instances")) info.instances = instance_options(json["instances"]);
     return info;
   } catch (const nlohmann::json::exception& e) {
     throw CheckpointError(concat("model: the description in the metadata cannot be read: ", e.what()));

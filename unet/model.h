@@ -6,6 +6,7 @@
 #include "engine/safetensors.h"
 #include "unet/config.h"
 #include "unet/image_metadata.h"
+#include "unet/instances.h"
 #include "unet/network.h"
 
 namespace unet {
@@ -19,10 +20,12 @@ struct ModelInfo {
   int64_t tile = 572;                 // px, side of the training tile
   PixelSize pixel_size;               // of the training images
   double scale = 1;                   // by which they were enlarged for the network
+  InstanceOptions instances;          // how its classes become instances
   bool operator==(const ModelInfo&) const;
 };
 
-/// As metadata of a safetensors file ("unet.model", JSON), and back. Throws CheckpointError naming what is missing.
+/// As metadata of a safetensors file ("unet.model", JSON), and back; `instances` may be missing. Throws CheckpointError
+/// naming what is missing or wrong.
 engine::Metadata to_metadata(const ModelInfo& info);
 ModelInfo model_info(const engine::Metadata& metadata);
 

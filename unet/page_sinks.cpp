@@ -134,10 +134,10 @@ bool needs_page(Output output) { return needs_instances(output) || output == Out
 /// The results that need a whole page: instances, objects, ROIs, overlay.
 class WholePageSink final : public PageSink {
  public:
-  WholePageSink(const SegmentationJob& job, const std::vector<fs::path>& files) : job_(job) {
+  WholePageSink(const SegmentationJob& job, const std::vector<fs::path>& files)
+      : job_(job), with_instances_(makes_instances(job.options.outputs)) {
     const std::vector<Output>& outputs = job.options.outputs;
     for (size_t i = 0; i < outputs.size(); ++i) {
-      with_instances_ = with_instances_ || needs_instances(outputs[i]);
       if (outputs[i] == Output::objects) objects_ = files[i];
       if (outputs[i] == Output::overlay) overlay_ = files[i];
       if (outputs[i] == Output::rois) rois_ = std::make_unique<RoiSink>(job, files[i]);
@@ -200,7 +200,7 @@ class WholePageSink final : public PageSink {
   bool splits() const { return with_instances_ && job_.options.instances.split > 0; }
 
   const SegmentationJob& job_;
-  bool with_instances_ = false;
+  bool with_instances_;
   fs::path objects_, overlay_;
   SampleType type_ = kUint16;
   std::unique_ptr<ImageWriter> writer_;
@@ -212,6 +212,10 @@ class WholePageSink final : public PageSink {
 };
 
 }  // namespace
+
+bool makes_instances(const std::vector<Output>& outputs) {
+  return std::any_of(outputs.begin(), outputs.end(), needs_instances);
+}
 
 std::vector<std::unique_ptr<PageSink>> make_sinks(const SegmentationJob& job, const std::vector<fs::path>& files) {
   std::vector<std::unique_ptr<PageSink>> sinks;

@@ -27,6 +27,9 @@ struct EnumNames<Output> {
                                                          "overlay",     "objects", "rois"};
 };
 
+/// Whether one of these results needs instances.
+bool makes_instances(const std::vector<Output>& outputs);
+
 struct SegmentationOptions {
   std::vector<Output> outputs{Output::probability};
   SampleType probability_type = kFloat32;  // or kUint8, kUint16: probability times the type's largest value, rounded

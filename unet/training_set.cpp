@@ -263,7 +263,12 @@ TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConf
                .class_values = {data.labels.class_values.begin(), data.labels.class_values.end()},
                .tile = data.config.tile.input,
                .pixel_size = ImageReader(data.training_pairs.front().image.file).metadata().pixel_size,
-               .scale = data.config.data.scale};
+               .scale = data.config.data.scale,
+               .instances = {.connectivity = static_cast<Connectivity>(data.config.data.connectivity),
+                             .fill_holes = data.config.instances.fill_holes,
+                             .min_area_px = data.config.instances.min_area,
+                             .split = data.config.instances.split,
+                             .regrow = data.config.instances.regrow}};
   return data;
 }
 

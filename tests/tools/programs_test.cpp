@@ -66,30 +66,6 @@ TEST_CASE("programs: train, look at the run, segment") {
   CHECK(ImageReader(place.path("more/page0_probability.tif")).read(0).shape_text() == "[64,72,1]");
 }
 
-TEST_CASE("programs: pages held back are segmented and scored alone") {
-  const Workplace place;
-  REQUIRE(place.train("run").code == 0);
-  const std::string infer = "--model run/model.safetensors --input images --probability-bits 8 ";
-  for (const std::string& arguments : {infer + "--output all", infer + "--pages 1,3 --output some"}) {
-    const Result result = place.run("unet_infer", arguments);
-    INFO(result.error);
-    REQUIRE(result.code == 0);
-  }
-  CHECK_FALSE(fs::exists(place.path("some/page0_probability.tif")));
-  CHECK(ImageReader(place.path("some/page3_probability.tif")).info(0).type == kUint8);
-  const std::string eval = "--truth labels --pages 1,3 --json scores.json --prediction ";
-  const Result of_some = place.run("unet_eval", eval + "some");
-  INFO(of_some.error);
-  REQUIRE(of_some.code == 0);
-  CHECK(contains(of_some.out, "2 pages, of 4 with truth"));
-  const std::string scores = place.read("scores.json");
-  CHECK(contains(scores, "\"pages\": 2"));
-  CHECK(contains(place.run("unet_eval", eval + "all").out, "2 pages of 4 predicted, of 4 with truth"));
-  CHECK(place.read("scores.json") == scores);
-  CHECK(place.run("unet_eval", eval + "some/page1_probability.tif").code == 3);
-  CHECK(place.run("unet_infer", infer + "--pages 4 --output some").code == 2);
-}
-
 TEST_CASE("programs: --check validates, predicts and writes nothing") {
   const Workplace place;
   const Result checked = place.train("run", "--check");

@@ -1,4 +1,5 @@
 // Segments and scores as a user does.
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/catch.h"
@@ -37,6 +38,28 @@ TEST_CASE("programs: pages held back are segmented and scored alone") {
   CHECK(place.read("scores.json") == scores);
   CHECK(place.run("unet_eval", eval + "some/page1_probability.tif").code == 3);
   CHECK(place.run("unet_infer", infer + "--pages 4 --output some").code == 2);
+}
+
+TEST_CASE("programs: instances are made as the model says, unless an option says otherwise") {
+  const Workplace place;
+  REQUIRE(place.train("run", "--set data.connectivity=8 --set instances.min_area=100000 --set instances.regrow=true")
+              .code == 0);
+  const auto largest_id = [&](const std::string& options) {
+    const Result result = place.run("unet_infer",
+                                    "--model run/model.safetensors --input images/page0.png --write instances "
+                                    "--output ids.tif --threshold 0 " +
+                                        options);
+    INFO(result.error);
+    REQUIRE(result.code == 0);
+    const LabelMap ids = ImageReader(place.path("ids.tif")).read_labels(0);
+    return result.out + "largest " + std::to_string(*std::max_element(ids.data.begin(), ids.data.end()));
+  };
+  const std::string by_model = largest_id("");
+  CHECK(contains(by_model, "instances: 8-connected, at least 100000 px, regrown\n"));
+  CHECK(contains(by_model, "largest 0"));
+  const std::string by_user = largest_id("--min-area 5 --connectivity 4 --fill-holes --no-regrow");
+  CHECK(contains(by_user, "instances: 4-connected, at least 5 px, holes filled\n"));
+  CHECK(contains(by_user, "largest 1"));
 }
 
 }  // namespace unet

@@ -60,6 +60,8 @@ TEST_CASE("config: the other presets change what they say") {
   CHECK(release.augmentation.elastic_spacing == 150);
   CHECK(release.data.normalisation == InputNormalisation::unit);
   CHECK(release.network.width == 64);
+  CHECK(release.data.connectivity == 8);
+  CHECK(release.instances == InstancesConfig{.min_area = 500});
 
   CHECK(preset("em").augmentation.flips);
   CHECK(preset("cells").data.connectivity == 8);
