@@ -37,10 +37,10 @@ void add_options(CLI::App& app, EvalOptions& options) {
       ->group("Files");
   app.add_option("--json", options.json, "Write the scores here, too")->type_name("FILE")->group("Files");
   app.add_option("--metric", options.metrics,
-                 "Scores, with commas: isbi2012, seg, iou, dice, pixel; all: those that suit the data")
+                 "Scores, with commas: isbi2012, seg, objects, iou, dice, pixel; all: those that suit the data")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"isbi2012", "seg", "iou", "dice", "pixel", "all"}).description(""))
+      ->check(CLI::IsMember({"isbi2012", "seg", "objects", "iou", "dice", "pixel", "all"}).description(""))
       ->type_name("NAME,...")
       ->default_str("all")
       ->group("Scores");

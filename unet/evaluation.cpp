@@ -7,6 +7,7 @@
 #include "unet/isbi2012.h"
 #include "unet/labels.h"
 #include "unet/metrics.h"
+#include "unet/object_score.h"
 #include "unet/readable.h"
 #include "unet/seg_score.h"
 
@@ -115,14 +116,14 @@ std::string obstacle(Metric metric, const LabelSurvey& truth, const std::vector<
     }
     if (truth.ignore >= 0) return "isbi2012: the challenge knows no ignored pixels; leave --ignore out";
   }
-  if (metric == Metric::seg) {
+  if (metric == Metric::seg || metric == Metric::objects) {
     if (truth.kind != LabelKind::instances) {
-      return concat("seg: expected instance ids as truth (force with --labels instances), got ", kind);
+      return concat(name_of(metric), ": expected instance ids as truth (force with --labels instances), got ", kind);
     }
     for (const auto& [predicted, label] : pages) {
       if (!predicted.info.type.is_integer()) {
-        return concat("seg: ", predicted.name(), ": expected instance ids, got ", predicted.info.type.name(),
-                      " values; write them with --write instances");
+        return concat(name_of(metric), ": ", predicted.name(), ": expected instance ids, got ",
+                      predicted.info.type.name(), " values; write them with --write instances");
       }
     }
   }
@@ -150,6 +151,7 @@ struct Tally {
   PixelError pixel_error;
   Isbi2012 isbi2012;
   SegScore seg;
+  ObjectScore objects;
 };
 
 Score best_score(const char* name, const BestScore& best) {
@@ -173,6 +175,21 @@ void add_scores(std::vector<Score>& scores, Metric metric, const Tally& tally) {
                         .details = {{"objects", static_cast<double>(tally.seg.objects())},
                                     {"matched", static_cast<double>(tally.seg.matched())}}});
       break;
+    case Metric::objects: {
+      const ObjectScore& objects = tally.objects;
+      const ObjectScore::Counts half = objects.counts(0);
+      scores.push_back({.name = "ap_50",
+                        .value = objects.average_precision(0),
+                        .comment = "IoU from 0.5, mean over pages",
+                        .details = {{"precision", half.precision()}, {"recall", half.recall()}, {"f1", half.f1()}}});
+      scores.push_back({"ap_50_95", objects.mean_average_precision(), "mean over IoU from 0.5, 0.55, .., 0.95"});
+      scores.push_back({"panoptic_quality", objects.panoptic_quality()});
+      scores.push_back({.name = "count_error",
+                        .value = objects.count_error(),
+                        .details = {{"objects", static_cast<double>(half.truth)},
+                                    {"predicted", static_cast<double>(half.predicted)}}});
+      break;
+    }
     case Metric::iou:
       add_per_class(scores, "iou", tally.confusion, &ConfusionMatrix::iou, tally.confusion.mean_iou());
       break;
@@ -214,12 +231,14 @@ std::vector<Score> evaluate(const std::vector<PagePair>& pages, const DataConfig
   Tally tally{.confusion = ConfusionMatrix(survey.classes()),
               .pixel_error = {},
               .isbi2012 = {},
-              .seg = SegScore(options.margin_px)};
+              .seg = SegScore(options.margin_px),
+              .objects = {}};
   FileReader predictions, truths;
   for (const auto& [predicted, label] : pages) {
     LabelMap truth = read_truth(truths.open(label.file), label, survey);
     const Prediction prediction = read_prediction(predictions.open(predicted.file), predicted, survey);
     if (is_chosen(Metric::seg)) tally.seg.add(*prediction.ids, truth);
+    if (is_chosen(Metric::objects)) tally.objects.add(*prediction.ids, truth);
     if (survey.kind == LabelKind::instances) {
       for (int32_t& id : truth.data) id = std::min(id, 1);
     }

@@ -3,7 +3,7 @@
 Usage: metrics_test.py UNET_EVAL [STACKS]   each stack has five pages; 200 stacks by default
 
 Rand error: adapted_rand_error; V_rand: contingency_table; V_info: variation_of_information; in all of them each pixel
-without predicted segment is a segment of its own. Warping error, thinning, SEG, IoU and Dice: written out below; basins
+without predicted segment is a segment of its own. Warping error, thinning, SEG, objects, IoU and Dice: written out below; basins
 that thinning grows are compared with segmentation.watershed.
 """
 import json
@@ -15,6 +15,7 @@ import tempfile
 import numpy as np
 import tifffile
 from scipy import ndimage
+from scipy.optimize import linear_sum_assignment
 from skimage.measure import label
 from skimage.metrics import adapted_rand_error, contingency_table, variation_of_information
 from skimage.segmentation import watershed
@@ -199,6 +200,30 @@ def seg(truth, predicted, margin):
     return np.mean(scores), len(scores)
 
 
+def objects(truth, predicted):
+    """Pairs by optimal assignment, as Cellpose and StarDist match."""
+    values, counts, iou_sum = [], np.zeros(3, int), 0.0
+    wrong = 0
+    for t, p in zip(truth, predicted):
+        ids, found = np.unique(t[t > 0]), np.unique(p[p > 0])
+        iou = np.array([[((t == i) & (p == j)).sum() / ((t == i) | (p == j)).sum() for j in found] for i in ids])
+        iou = iou.reshape(len(ids), len(found))
+        matched = []
+        for k in range(10, 20):
+            fits = 20 * iou >= k - 1e-9
+            pairs = linear_sum_assignment(-(fits + iou / (2 * max(iou.size, 1))))
+            matched.append(fits[pairs].sum())
+            if k == 10:
+                iou_sum += (iou * fits)[pairs].sum()
+        if len(ids) + len(found):
+            values.append([m / (len(ids) + len(found) - m) for m in matched])
+        counts += len(ids), len(found), matched[0]
+        wrong += abs(len(ids) - len(found))
+    values = np.array(values)
+    return {"ap_50": values[:, 0].mean(), "ap_50_95": values.mean(),
+            "panoptic_quality": 2 * iou_sum / counts[:2].sum(), "count_error": wrong / counts[0]}
+
+
 def overlaps(truth, predicted, ignore):
     valid = truth != ignore
     truth, predicted = truth[valid], predicted[valid]
@@ -263,6 +288,10 @@ def check_stack(rng, program):
     value, objects = seg(truth, moved, margin)
     equal("seg", got["scores"]["seg"], value)
     equal("objects", got["details"]["seg"]["objects"], objects)
+
+    got = program.scores(truth, moved, "--metric", "objects")
+    for name, value in objects(truth, moved).items():
+        equal(name, got["scores"][name], value)
 
     classes = random_ids(rng, shape, 5).astype(np.uint8)
     predicted = np.where(rng.random(classes.shape) < 0.3, rng.integers(4, size=classes.shape), classes)

@@ -81,7 +81,8 @@ TEST_CASE("evaluation: what suits the data is scored, once") {
         "warping_error rand_error pixel_error v_rand v_info iou_class_0 iou_class_1 dice_class_0 dice_class_1 "
         "pixel_accuracy ");
   CHECK(names(scores_of({0, 1, 2}, {0, 1, 1}, {.labels = LabelKind::instances}, {})) ==
-        "seg iou_class_0 iou_class_1 dice_class_0 dice_class_1 pixel_accuracy pixel_error ");
+        "seg ap_50 ap_50_95 panoptic_quality count_error iou_class_0 iou_class_1 dice_class_0 dice_class_1 "
+        "pixel_accuracy pixel_error ");
   CHECK(names(scores_of({0, 255, 9}, {0, 255, 0}, {.ignore = 9}, {.metrics = {Metric::pixel}})) ==
         "pixel_accuracy pixel_error ");
 }
@@ -94,6 +95,16 @@ TEST_CASE("evaluation: SEG of instances, within its field of interest") {
   CHECK(scores[0].value == Approx(2.0 / 3));
   CHECK(scores[0].remark() == "objects 2, matched 2");
   CHECK(value_of(scores_of(truth, prediction, config, {.metrics = {Metric::seg}, .margin_px = 1}), "seg") == 0);
+}
+
+TEST_CASE("evaluation: objects found") {
+  const auto scores = scores_of({1, 1, 1, 0, 2, 2, 0, 3}, {5, 5, 0, 0, 7, 7, 0, 0}, {.labels = LabelKind::instances},
+                                {.metrics = {Metric::objects}});
+  CHECK(value_of(scores, "ap_50") == 2.0 / 3);
+  CHECK(value_of(scores, "ap_50_95") == Approx((4 * (2.0 / 3) + 6 * (1.0 / 4)) / 10));  // IoU 2/3 up to 0.65
+  CHECK(value_of(scores, "panoptic_quality") == Approx((2.0 / 3 + 1) / 2.5));
+  CHECK(value_of(scores, "count_error") == Approx(1.0 / 3));
+  CHECK(scores[0].remark() == "IoU from 0.5, mean over pages, precision 1, recall 0.6667, f1 0.8");
 }
 
 TEST_CASE("evaluation: metrics that do not suit the data are refused") {
