@@ -1,5 +1,6 @@
 #include "unet/augment.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <numbers>
@@ -16,6 +17,26 @@ namespace {
 
 RandomStream sample_stream(const TrainingConfig& config, Purpose purpose, int64_t index) {
   return {static_cast<uint64_t>(config.run.seed), purpose, static_cast<uint32_t>(index)};
+}
+
+/// A row of the page, as often as its label density says.
+int64_t draw_row(const TrainingPage& page, RandomStream& random) {
+  const std::vector<int64_t>& sums = page.row_density;
+  if (std::ssize(sums) != page.classes.height + 1 || sums.back() <= 0) {
+    throw DataError(
+        concat("draw_placement: expected the label density of ", page.name, ", got none; see prepare_weights"));
+  }
+  const auto drawn = static_cast<int64_t>(random.uniform(0, static_cast<double>(sums.back())));
+  return std::upper_bound(sums.begin(), sums.end(), drawn) - sums.begin() - 1;
+}
+
+/// A pixel of this row, as often as its label density says.
+int64_t draw_column(const TrainingPage& page, int64_t row, RandomStream& random) {
+  const auto at = static_cast<size_t>(row);
+  int64_t left = random.below(page.row_density[at + 1] - page.row_density[at]);
+  int64_t x = 0;
+  while (left >= label_density(page.classes.at(row, x))) left -= label_density(page.classes.at(row, x++));
+  return x;
 }
 
 /// Where the pixels of a square tile lie on the page, row by row: y and x relative to (base_y, base_x), [tile_px] each.
@@ -65,13 +86,16 @@ Placement draw_placement(const std::vector<TrainingPage>& pages, const TrainingC
   // A tile of odd or even side has its centre on or between pixels; so that an undeformed tile falls onto pixels, the
   // drawn corner is a whole number.
   const double half = static_cast<double>(config.tile.input - 1) / 2;
-  const auto centre = [&](int64_t length) {
-    const auto at = static_cast<double>(position.below(length));
+  const TrainingPage& page = pages[placement.page];
+  const bool by_density = augmentation.sampling == TileSampling::density;
+  const int64_t row = by_density ? draw_row(page, position) : position.below(page.image.height);
+  const auto centre = [&](int64_t drawn) {
+    const auto at = static_cast<double>(drawn);
     const double jitter = std::floor(position.uniform(-augmentation.shift, augmentation.shift) + 0.5);
     return at + jitter - std::floor(half) + half;
   };
-  placement.centre_y = centre(pages[placement.page].image.height);
-  placement.centre_x = centre(pages[placement.page].image.width);
+  placement.centre_y = centre(row);
+  placement.centre_x = centre(by_density ? draw_column(page, row, position) : position.below(page.image.width));
   if (augmentation.rotation) {
     const double angle = sample_stream(config, Purpose::rotation, index).uniform(0, 2 * std::numbers::pi);
     placement.yy = std::cos(angle), placement.yx = std::sin(angle);

@@ -21,7 +21,9 @@ struct Placement {
   double centre_y = 0, centre_x = 0;      // px
 };
 
-/// The placement of the sample of this number: page, centre, rotation and flips.
+/// The placement of the sample of this number: page, centre, rotation and flips. All pages are equally likely. The
+/// tile's central pixel is drawn uniformly from the page or by label density, then moved by up to
+/// config.augmentation.shift.
 Placement draw_placement(const std::vector<TrainingPage>& pages, const TrainingConfig& config, int64_t index);
 
 /// The sample of this number: a function of config.run.seed and index alone.

@@ -24,6 +24,10 @@ enum class InputNormalisation : uint8_t {
 };
 enum class OptimizerKind : uint8_t { sgd, adam };
 enum class ElasticKind : uint8_t { none, grid3, bspline, simard };
+enum class TileSampling : uint8_t {
+  uniform,  // tile centres anywhere on a page
+  density   // by label: an object's pixel 10 times as often as one of the background, an ignored pixel never
+};
 enum class WeightMapKind : uint8_t { none, paper, falk };
 enum class ClassBalance : uint8_t { none, inv, max1 };
 enum class SeparationBorder : uint8_t { freiburg, sym };
@@ -46,6 +50,10 @@ struct EnumNames<OptimizerKind> {
 template <>
 struct EnumNames<ElasticKind> {
   static constexpr std::array<std::string_view, 4> value{"none", "grid3", "bspline", "simard"};
+};
+template <>
+struct EnumNames<TileSampling> {
+  static constexpr std::array<std::string_view, 2> value{"uniform", "density"};
 };
 template <>
 struct EnumNames<WeightMapKind> {
@@ -120,6 +128,7 @@ struct ScheduleConfig {
 
 /// Random changes of each training tile, in this order: elastic, rotation, shift, flips, gray values.
 struct AugmentationConfig {
+  TileSampling sampling = TileSampling::uniform;
   bool rotation = true;  // any angle
   double shift = 8;      // px, uniform jitter of the tile centre to either side
   bool flips = false;    // left-right and up-down

@@ -63,6 +63,7 @@ void visit_fields(Config& config, Visitor&& visit) {
   visit("schedule.decay", config.schedule.decay, fraction);
 
   auto& augmentation = config.augmentation;
+  visit("augmentation.sampling", augmentation.sampling, any);
   visit("augmentation.rotation", augmentation.rotation, any);
   visit("augmentation.shift", augmentation.shift, Range{0, 1 << 20});
   visit("augmentation.flips", augmentation.flips, any);

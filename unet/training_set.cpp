@@ -272,6 +272,21 @@ TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConf
   return data;
 }
 
+namespace {
+
+/// Sums of label_density() over all rows above each, and over all.
+std::vector<int64_t> row_density(const LabelMap& classes) {
+  std::vector<int64_t> sums{0};
+  for (int64_t y = 0; y < classes.height; ++y) {
+    int64_t sum = sums.back();
+    for (int64_t x = 0; x < classes.width; ++x) sum += label_density(classes.at(y, x));
+    sums.push_back(sum);
+  }
+  return sums;
+}
+
+}  // namespace
+
 void prepare_weights(TrainingSet& set, int64_t classes, const TrainingConfig& config) {
   ClassFrequencies frequencies(classes);
   for (std::vector<TrainingPage>* pages : {&set.training, &set.validation}) {
@@ -281,6 +296,13 @@ void prepare_weights(TrainingSet& set, int64_t classes, const TrainingConfig& co
     }
   }
   set.class_weights = frequencies.weights(config.weight_map.class_balance);
+  for (TrainingPage& page : set.training) {
+    page.row_density = row_density(page.classes);
+    if (config.augmentation.sampling == TileSampling::density && page.row_density.back() == 0) {
+      throw DataError(concat("augmentation.sampling: expected pixels with labels on ", page.name,
+                             " to draw tiles from by density, got only ignored ones; leave the page out"));
+    }
+  }
   for (std::vector<TrainingPage>* pages : {&set.training, &set.validation}) {
     for (TrainingPage& page : *pages) {
       page.weights = weight_map(page.instances, page.classes, set.class_weights, config.weight_map);

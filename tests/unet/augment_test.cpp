@@ -261,6 +261,65 @@ TEST_CASE("a sample is a function of seed and number, every page and ignored pix
   CHECK(draw_sample(pages, config, 3).image.data != one.image.data);
 }
 
+TEST_CASE("tiles by label density: pixels of objects 10 times as often as background, ignored ones never") {
+  TrainingPage page{.name = "page", .image = Image(24, 30), .classes = LabelMap(24, 30)};
+  for (int64_t y = 0; y < 24; ++y) {
+    for (int64_t x = 0; x < 30; ++x) {
+      page.classes.at(y, x) = y < 6 || x == 4 ? -1 : (y - 15) * (y - 15) + (x - 20) * (x - 20) < 30 ? 1 + y % 2 : 0;
+    }
+  }
+  TrainingConfig config = still();
+  TrainingSet set;
+  set.training.push_back(page);
+  set.training[0].instances = page.classes;
+  prepare_weights(set, 3, config);
+  REQUIRE(set.training[0].classes.data == page.classes.data);
+
+  constexpr int64_t kDraws = 40000;
+  /// Sum over all pixels with truth of (seen - expected)^2 / expected; its mean is the number of pixels less one.
+  const auto chi_square = [&](TileSampling sampling, int64_t& on_ignored) {
+    config.augmentation.sampling = sampling;
+    Grid<int64_t> seen(24, 30);
+    for (int64_t index = 0; index < kDraws; ++index) {
+      const Placement placement = draw_placement(set.training, config, index);
+      const double half = (kSide - 1) / 2.0;  // the tile's central pixel lies half a pixel before the centre
+      ++seen.at(static_cast<int64_t>(placement.centre_y - half + std::floor(half)),
+                static_cast<int64_t>(placement.centre_x - half + std::floor(half)));
+    }
+    double total = 0, sum = 0;
+    for (const int32_t label : page.classes.data) total += label > 0 ? 1 : label == 0 ? 0.1 : 0;
+    on_ignored = 0;
+    for (size_t i = 0; i < seen.data.size(); ++i) {
+      const int32_t label = page.classes.data[i];
+      const double expected = (label > 0 ? 1 : 0.1) / total * kDraws,
+                   off = static_cast<double>(seen.data[i]) - expected;
+      if (label < 0) on_ignored += seen.data[i];
+      if (label >= 0) sum += off * off / expected;
+    }
+    return sum;
+  };
+  const auto pixels = static_cast<double>(
+      std::count_if(page.classes.data.begin(), page.classes.data.end(), [](int32_t label) { return label >= 0; }));
+  const double bound = pixels + 4 * std::sqrt(2 * pixels);  // four standard deviations
+  int64_t on_ignored = 0;
+  CHECK(chi_square(TileSampling::density, on_ignored) < bound);
+  CHECK(on_ignored == 0);
+  CHECK(chi_square(TileSampling::uniform, on_ignored) > 10 * bound);
+  CHECK(on_ignored > 1000);
+}
+
+TEST_CASE("tiles by label density need a page with labels") {
+  TrainingPage page{
+      .name = "blank.tif", .image = Image(9, 9), .instances = LabelMap(9, 9, 1, -1), .classes = LabelMap(9, 9, 1, -1)};
+  TrainingConfig config = still();
+  TrainingSet set;
+  set.training.push_back(page);
+  prepare_weights(set, 2, config);
+  config.augmentation.sampling = TileSampling::density;
+  CHECK_THROWS_WITH(prepare_weights(set, 2, config), Catch::Contains("blank.tif") && Catch::Contains("only ignored"));
+  CHECK_THROWS_AS(draw_placement({page}, config, 0), DataError);
+}
+
 TEST_CASE("the paper's sample is that of SciPy") {
   // benchmarks/peers/augment_scipy.py (SciPy 1.17.1): random numbers, spline, curve and interpolation written a second
   // time. Positions in float move a sum of many values by less than 1e-6 of it.
