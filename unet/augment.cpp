@@ -10,7 +10,9 @@
 #include "unet/gray_curve.h"
 #include "unet/random.h"
 #include "unet/resampling.h"
+#include "unet/separation.h"
 #include "unet/tile.h"
+#include "unet/weight_map.h"
 
 namespace unet {
 namespace {
@@ -109,12 +111,69 @@ Placement draw_placement(const std::vector<TrainingPage>& pages, const TrainingC
   return placement;
 }
 
+namespace {
+
+/// Row by row, what is to be learned of a tile.
+class LabelReader {
+ public:
+  LabelReader(const TrainingPage& page, const TrainingConfig& config)
+      : page_(page),
+        config_(config.weight_map),
+        side_(config.tile.input),
+        out_(TileRule(static_cast<int>(config.network.depth)).output(side_)),
+        margin_((side_ - out_) / 2),
+        labels_(out_, out_),
+        weights_(out_, out_) {
+    if (!recomputes()) return;
+    if (page.uncarved.pixels() != page.instances.pixels()) {
+      throw DataError(concat("draw_sample: expected the uncarved classes of ", page.name,
+                             " to make its weight maps anew, got none; see prepare_weights"));
+    }
+    instances_ = LabelMap(side_, side_);
+    uncarved_ = LabelMap(side_, side_);
+  }
+
+  /// Reads row y of the tile, 0 <= y < side, at the resampler's positions.
+  void read(const Resampler& resampler, int64_t y) {
+    if (recomputes()) {
+      resampler.nearest(page_.instances, 0, side_, &instances_.at(y, 0));
+      resampler.nearest(page_.uncarved, 0, side_, &uncarved_.at(y, 0));
+    } else if (const int64_t row = y - margin_; row >= 0 && row < out_) {
+      resampler.nearest(page_.classes, margin_, out_, &labels_.at(row, 0));
+      resampler.bilinear(page_.weights, margin_, out_, &weights_.at(row, 0));
+    }
+  }
+
+  /// Moves labels and weights into the sample, once all rows are read.
+  void finish(Sample& sample) {
+    if (recomputes()) {
+      const LabelMap carved = separate_instances(instances_, uncarved_, config_.border);
+      const Image weights = weight_map(instances_, carved, page_.class_weights, config_);
+      for (int64_t y = 0; y < out_; ++y) {
+        std::copy_n(&carved.at(y + margin_, margin_), out_, &labels_.at(y, 0));
+        std::copy_n(&weights.at(y + margin_, margin_), out_, &weights_.at(y, 0));
+      }
+    }
+    sample.labels = std::move(labels_);
+    sample.weights = std::move(weights_);
+  }
+
+ private:
+  bool recomputes() const { return config_.update == WeightMapUpdate::recompute; }
+
+  const TrainingPage& page_;
+  const WeightMapConfig& config_;
+  int64_t side_, out_, margin_;    // px
+  LabelMap labels_;                // [o,o,1]
+  Image weights_;                  // [o,o,1]
+  LabelMap instances_, uncarved_;  // [T,T,1], where weights are made anew
+};
+
+}  // namespace
+
 Sample draw_sample(const std::vector<TrainingPage>& pages, const TrainingConfig& config, int64_t index) {
   const AugmentationConfig& augmentation = config.augmentation;
   const int64_t side = config.tile.input;
-  const TileRule rule(static_cast<int>(config.network.depth));
-  const int64_t out = rule.output(side), margin = rule.margin();
-
   const Placement placement = draw_placement(pages, config, index);
   const TrainingPage& page = pages[placement.page];
   const std::unique_ptr<DisplacementField> field =
@@ -125,7 +184,8 @@ Sample draw_sample(const std::vector<TrainingPage>& pages, const TrainingConfig&
     curve.emplace(augmentation, gray);
   }
 
-  Sample sample{Image(side, side, page.image.channels), LabelMap(out, out), Image(out, out)};
+  Sample sample{.image = Image(side, side, page.image.channels)};
+  LabelReader labels(page, config);
   Positions at(placement, field.get(), side);
   Resampler resampler({page.image.height, page.image.width}, side);
   for (int64_t y = 0; y < side; ++y) {
@@ -134,11 +194,9 @@ Sample draw_sample(const std::vector<TrainingPage>& pages, const TrainingConfig&
     float* const row = &sample.image.at(y, 0);
     resampler.bilinear(page.image, 0, side, row);
     for (int64_t i = 0; i < side * page.image.channels; ++i) row[i] = (curve ? (*curve)(row[i]) : row[i]) - page.centre;
-    const int64_t out_y = y - margin;
-    if (out_y < 0 || out_y >= out) continue;
-    resampler.nearest(page.classes, margin, out, &sample.labels.at(out_y, 0));
-    resampler.bilinear(page.weights, margin, out, &sample.weights.at(out_y, 0));
+    labels.read(resampler, y);
   }
+  labels.finish(sample);
   return sample;
 }
 

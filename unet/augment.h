@@ -30,8 +30,12 @@ Placement draw_placement(const std::vector<TrainingPage>& pages, const TrainingC
 ///
 /// Output pixel x shows page position q(x) = M(x + u(x)): first the elastic displacement u in tile coordinates, then
 /// rotation about the tile's centre (flips before it) and shift to a random centre. Image bilinear, labels nearest,
-/// weights bilinear, all continued by mirroring; then the gray-value curve. Sources: Ronneberger et al. 2015, section
-/// 3.1; order of operations as in the authors' later layers.
+/// weights bilinear, all continued by mirroring; then the gray-value curve. Seen from the picture the order is the
+/// reverse: the rotated picture I(M(.)) is displaced by u, as Simard et al. 2003 deform after the affine map.
+///
+/// With config.weight_map.update = recompute, instances and uncarved classes of the whole tile are read (nearest),
+/// carved and weighted as a page is; the tile's context shows which objects are near the part that is learned. Sources:
+/// Ronneberger et al. 2015, section 3.1; order of operations as in the authors' later layers.
 Sample draw_sample(const std::vector<TrainingPage>& pages, const TrainingConfig& config, int64_t index);
 
 }  // namespace unet

@@ -31,6 +31,10 @@ enum class TileSampling : uint8_t {
 enum class WeightMapKind : uint8_t { none, paper, falk };
 enum class ClassBalance : uint8_t { none, inv, max1 };
 enum class SeparationBorder : uint8_t { freiburg, sym };
+enum class WeightMapUpdate : uint8_t {
+  warp,      // the page's map, deformed with the image
+  recompute  // made anew for each tile, from its deformed objects
+};
 enum class LossNormalisation : uint8_t { mean, sumw };
 enum class Precision : uint8_t { f32, tf32, bf16 };
 enum class Selection : uint8_t { loss, iou, pixel_error, latest };
@@ -66,6 +70,10 @@ struct EnumNames<ClassBalance> {
 template <>
 struct EnumNames<SeparationBorder> {
   static constexpr std::array<std::string_view, 2> value{"freiburg", "sym"};
+};
+template <>
+struct EnumNames<WeightMapUpdate> {
+  static constexpr std::array<std::string_view, 2> value{"warp", "recompute"};
 };
 template <>
 struct EnumNames<LossNormalisation> {
@@ -152,6 +160,7 @@ struct WeightMapConfig {
   ClassBalance class_balance = ClassBalance::inv;
   SeparationBorder border = SeparationBorder::freiburg;  // how touching objects are separated
   bool everywhere = false;                               // border term also inside objects
+  WeightMapUpdate update = WeightMapUpdate::warp;        // of the map when a tile is deformed
   bool operator==(const WeightMapConfig&) const = default;
 };
 

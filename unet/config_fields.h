@@ -84,6 +84,7 @@ void visit_fields(Config& config, Visitor&& visit) {
   visit("weight_map.class_balance", weight_map.class_balance, any);
   visit("weight_map.border", weight_map.border, any);
   visit("weight_map.everywhere", weight_map.everywhere, any);
+  visit("weight_map.update", weight_map.update, any);
 
   visit("loss.normalisation", config.loss.normalisation, any);
 

@@ -291,6 +291,7 @@ void prepare_weights(TrainingSet& set, int64_t classes, const TrainingConfig& co
   ClassFrequencies frequencies(classes);
   for (std::vector<TrainingPage>* pages : {&set.training, &set.validation}) {
     for (TrainingPage& page : *pages) {
+      if (config.weight_map.update == WeightMapUpdate::recompute) page.uncarved = page.classes;
       page.classes = separate_instances(page.instances, page.classes, config.weight_map.border);
       if (pages == &set.training) frequencies.add(page.classes);
     }
@@ -306,6 +307,7 @@ void prepare_weights(TrainingSet& set, int64_t classes, const TrainingConfig& co
   for (std::vector<TrainingPage>* pages : {&set.training, &set.validation}) {
     for (TrainingPage& page : *pages) {
       page.weights = weight_map(page.instances, page.classes, set.class_weights, config.weight_map);
+      page.class_weights = set.class_weights;
     }
   }
 }

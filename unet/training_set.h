@@ -12,14 +12,15 @@ namespace unet {
 
 /// One labelled image. All grids have its height and width.
 struct TrainingPage {
-  std::string name;    // for people: file and page
-  Image image;         // [H,W,C] in [0,1]; see PixelScaling::to_unit
-  float centre = 0;    // subtracted after the gray-value augmentation
-  LabelMap instances;  // id > 0, 0 background, -1 ignore; before carving
-  LabelMap classes;    // 0 .. classes-1 after carving, -1 ignore
-  Image weights;       // [H,W,1] weight map
-  std::vector<int64_t>
-      row_density;  // [H+1] of the rows above each, for tiles drawn by label density; see label_density
+  std::string name;                  // for people: file and page
+  Image image;                       // [H,W,C] in [0,1]; see PixelScaling::to_unit
+  float centre = 0;                  // subtracted after the gray-value augmentation
+  LabelMap instances;                // id > 0, 0 background, -1 ignore; before carving
+  LabelMap classes;                  // 0 .. classes-1 after carving, -1 ignore
+  LabelMap uncarved;                 // classes before carving; kept where weight maps are made anew for each tile
+  Image weights;                     // [H,W,1] weight map
+  std::vector<float> class_weights;  // w_c of the set
+  std::vector<int64_t> row_density;  // [H+1] sum of label_density() over the rows above each, and over all rows
 };
 
 struct TrainingSet {

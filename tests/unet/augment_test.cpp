@@ -7,7 +7,9 @@
 
 #include "tests/catch.h"
 #include "unet/random.h"
+#include "unet/separation.h"
 #include "unet/tile.h"
+#include "unet/weight_map.h"
 
 namespace unet {
 namespace {
@@ -318,6 +320,96 @@ TEST_CASE("tiles by label density need a page with labels") {
   config.augmentation.sampling = TileSampling::density;
   CHECK_THROWS_WITH(prepare_weights(set, 2, config), Catch::Contains("blank.tif") && Catch::Contains("only ignored"));
   CHECK_THROWS_AS(draw_placement({page}, config, 0), DataError);
+}
+
+namespace {
+
+/// A page of 3 classes whose objects often touch, prepared for `config`.
+TrainingSet touching_objects(const TrainingConfig& config) {
+  TrainingPage page{.name = "page", .image = Image(200, 220), .instances = LabelMap(200, 220)};
+  RandomStream random(7, Purpose::synthetic_shape, 0);
+  for (int32_t id = 1; id <= 60; ++id) {
+    const int64_t y0 = random.below(180), x0 = random.below(200), height = 4 + random.below(30),
+                  width = 4 + random.below(30);
+    for (int64_t y = y0; y < std::min<int64_t>(200, y0 + height); ++y) {
+      for (int64_t x = x0; x < std::min<int64_t>(220, x0 + width); ++x)
+        page.instances.at(y, x) = id % 5 == 0 ? -1 : id;
+    }
+  }
+  page.classes = page.instances;
+  for (int32_t& c : page.classes.data) c = c > 0 ? 1 + c % 2 : c;
+  TrainingSet set;
+  set.training.push_back(page);
+  prepare_weights(set, 3, config);
+  return set;
+}
+
+}  // namespace
+
+TEST_CASE("recomputed weight maps are those of the deformed objects, and fit the labels pixel for pixel") {
+  for (const SeparationBorder border : {SeparationBorder::freiburg, SeparationBorder::sym}) {
+    TrainingConfig config = still();
+    config.augmentation.rotation = config.augmentation.flips = true;
+    config.weight_map.update = WeightMapUpdate::recompute, config.weight_map.border = border;
+    const TrainingSet set = touching_objects(config);
+    // The same places with ids and uncarved classes as the labels: of a tile whose output is the whole of the first.
+    TrainingConfig warp = config;
+    warp.weight_map.update = WeightMapUpdate::warp, warp.tile.input = kSide + 2 * kMargin;
+    std::vector<TrainingPage> ids = set.training, uncarved = set.training;
+    ids[0].classes = set.training[0].instances, uncarved[0].classes = set.training[0].uncarved;
+    int64_t gaps = 0, ignored = 0;
+    for (int64_t index = 0; index < 20; ++index) {
+      const Sample sample = draw_sample(set.training, config, index);
+      const LabelMap deformed = draw_sample(ids, warp, index).labels;
+      const LabelMap labels = separate_instances(deformed, draw_sample(uncarved, warp, index).labels, border);
+      const Image weights = weight_map(deformed, labels, set.class_weights, config.weight_map);
+      REQUIRE(labels.height == kSide);
+      for (int64_t y = 0; y < kOut; ++y) {
+        for (int64_t x = 0; x < kOut; ++x) {
+          const int32_t label = sample.labels.at(y, x);
+          const float weight = sample.weights.at(y, x);
+          CAPTURE(index, y, x, label, weight);
+          REQUIRE(label == labels.at(y + kMargin, x + kMargin));
+          REQUIRE(weight == weights.at(y + kMargin, x + kMargin));
+          // Only background has a border term: labels and weights speak of the same pixel.
+          if (label < 0) REQUIRE(weight == 0);
+          if (label > 0) REQUIRE(weight == set.class_weights[static_cast<size_t>(label)]);
+          if (label == 0) REQUIRE(weight >= set.class_weights[0]);
+          gaps += label == 0 && weight > set.class_weights[0] + 9, ignored += label < 0;
+        }
+      }
+    }
+    CHECK(gaps > 200);
+    CHECK(ignored > 500);
+  }
+}
+
+TEST_CASE("where nothing is deformed, a warped and a recomputed weight map agree") {
+  TrainingConfig config = still();
+  config.weight_map.sigma = 1;  // what lies beyond the tile is too far to count
+  config.weight_map.update = WeightMapUpdate::recompute;
+  const TrainingSet set = touching_objects(config);
+  TrainingConfig warp = config;
+  warp.weight_map.update = WeightMapUpdate::warp;
+  int inside = 0;
+  for (int64_t index = 0; index < 60; ++index) {
+    const Placement at = draw_placement(set.training, config, index);
+    const double reach = kSide / 2.0;
+    if (at.centre_y < reach || at.centre_x < reach || at.centre_y > 200 - reach || at.centre_x > 220 - reach) continue;
+    const Sample warped = draw_sample(set.training, warp, index), made = draw_sample(set.training, config, index);
+    REQUIRE(made.image.data == warped.image.data);
+    REQUIRE(made.labels.data == warped.labels.data);
+    REQUIRE(made.weights.data == warped.weights.data);
+    ++inside;
+  }
+  CHECK(inside > 10);
+}
+
+TEST_CASE("weight maps cannot be recomputed for pages that were prepared without") {
+  TrainingConfig config = still();
+  const TrainingSet set = touching_objects(config);
+  config.weight_map.update = WeightMapUpdate::recompute;
+  CHECK_THROWS_AS(draw_sample(set.training, config, 0), DataError);
 }
 
 TEST_CASE("the paper's sample is that of SciPy") {
