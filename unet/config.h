@@ -30,7 +30,7 @@ enum class TileSampling : uint8_t {
 };
 enum class WeightMapKind : uint8_t { none, paper, falk };
 enum class ClassBalance : uint8_t { none, inv, max1 };
-enum class SeparationBorder : uint8_t { freiburg, sym };
+enum class SeparationBorder : uint8_t { freiburg, thin, sym };  // see separate_instances()
 enum class WeightMapUpdate : uint8_t {
   warp,      // the page's map, deformed with the image
   recompute  // made anew for each tile, from its deformed objects
@@ -69,7 +69,7 @@ struct EnumNames<ClassBalance> {
 };
 template <>
 struct EnumNames<SeparationBorder> {
-  static constexpr std::array<std::string_view, 2> value{"freiburg", "sym"};
+  static constexpr std::array<std::string_view, 3> value{"freiburg", "thin", "sym"};
 };
 template <>
 struct EnumNames<WeightMapUpdate> {

@@ -20,7 +20,8 @@ LabelMap separate_instances(const LabelMap& instances, const LabelMap& classes, 
     throw ShapeError(concat("separate_instances: expected instances and classes of one shape and one channel, got ",
                             instances.shape_text(), " and ", classes.shape_text()));
   }
-  const std::span neighbours(kNeighbours, border == SeparationBorder::freiburg ? 4 : 8);
+  const std::span neighbours(kNeighbours, border == SeparationBorder::sym ? 8 : 4);
+  const bool thin = border == SeparationBorder::thin;
   LabelMap carved = classes;
   for (int64_t y = 0; y < instances.height; ++y) {
     for (int64_t x = 0; x < instances.width; ++x) {
@@ -29,6 +30,7 @@ LabelMap separate_instances(const LabelMap& instances, const LabelMap& classes, 
       const bool touches = std::any_of(neighbours.begin(), neighbours.end(), [&](Step step) {
         const int64_t ny = y + step.dy, nx = x + step.dx;
         if (ny < 0 || nx < 0 || ny >= instances.height || nx >= instances.width) return false;
+        if (thin && carved.at(ny, nx) == 0) return false;
         const int32_t other = instances.at(ny, nx);
         return other > 0 && other != id && classes.at(ny, nx) == kind;
       });

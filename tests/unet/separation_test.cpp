@@ -34,6 +34,31 @@ TEST_CASE("the one-sided border takes the later of two touching pixels") {
                                                                          .data);
 }
 
+TEST_CASE("how wide the gap between two objects is") {
+  LabelMap beside(6, 8), above(8, 6);
+  for (int64_t i = 0; i < 6; ++i) {
+    for (int64_t j = 0; j < 8; ++j) beside.at(i, j) = above.at(j, i) = j < 4 ? 1 : 2;
+  }
+  /// Pixels of background in the middle line across the border, and whether the first object lost one.
+  const auto gap = [](const LabelMap& instances, SeparationBorder border) {
+    const LabelMap classes = separate_instances(instances, border);
+    int64_t width = 0, of_first = 0;
+    for (int64_t k = 0; k < 8; ++k) {
+      const bool row = instances.width == 8;
+      const bool background = classes.at(row ? 3 : k, row ? k : 3) == 0;
+      width += background, of_first += background && k < 4;
+    }
+    return std::pair(width, of_first);
+  };
+  using Gap = std::pair<int64_t, int64_t>;
+  CHECK(gap(beside, SeparationBorder::freiburg) == Gap{2, 1});
+  CHECK(gap(above, SeparationBorder::freiburg) == Gap{1, 0});
+  CHECK(gap(beside, SeparationBorder::thin) == Gap{1, 0});
+  CHECK(gap(above, SeparationBorder::thin) == Gap{1, 0});
+  CHECK(gap(beside, SeparationBorder::sym) == Gap{2, 1});
+  CHECK(gap(above, SeparationBorder::sym) == Gap{2, 1});
+}
+
 TEST_CASE("instances of unequal classes may touch") {
   const LabelMap instances = of_rows(4, {1, 2, 3, 3}), classes = of_rows(4, {1, 2, 2, 2});
   CHECK(separate_instances(instances, classes, SeparationBorder::freiburg).data == std::vector<int32_t>{1, 2, 0, 2});
@@ -45,8 +70,12 @@ TEST_CASE("no two instances stay neighbours, so that components find each again"
   int64_t carved_pixels = 0;
   for (uint32_t step = 0; step < 400; ++step) {
     const LabelMap instances = test::random_labels(step, 40, 8);
-    for (const SeparationBorder border : {SeparationBorder::freiburg, SeparationBorder::sym}) {
+    std::vector<int32_t> thinner;
+    for (const SeparationBorder border : {SeparationBorder::thin, SeparationBorder::freiburg, SeparationBorder::sym}) {
       const LabelMap classes = separate_instances(instances, border);
+      for (size_t i = 0; i < classes.data.size(); ++i)
+        REQUIRE((classes.data[i] == 0 || thinner.empty() || thinner[i] == 1));
+      thinner = classes.data;  // each rule takes all that the one before takes
       const LabelMap ids = connected_components(classes, Connectivity::eight).ids;
       std::map<int32_t, int32_t> instance_of;  // component -> the one instance it lies in
       for (size_t i = 0; i < ids.data.size(); ++i) {
