@@ -11,6 +11,7 @@
 #include "tools/signals.h"
 #include "tools/spinning.h"
 #include "unet/config.h"
+#include "unet/deformation.h"
 #include "unet/readable.h"
 #include "unet/tile.h"
 #include "unet/training_run.h"
@@ -165,6 +166,13 @@ std::string tile_text(const TrainingConfig& config) {
   return concat(config.tile.input, " -> ", output, " px, ", config.tile.batch, " a step");
 }
 
+/// "grid3, 7.5 px": kinds of equal parameters are not equally strong.
+std::string elastic_text(const TrainingConfig& config) {
+  const double rms = rms_displacement(config.augmentation, {config.tile.input, config.tile.input});
+  const std::string_view kind = name_of(config.augmentation.elastic);
+  return rms == 0 ? std::string(kind) : concat(kind, ", root mean square ", number_text(rms, 3), " px along each axis");
+}
+
 /// What the run would take, from three steps whose results are thrown away.
 void print_prediction(Trainer& trainer) {
   std::vector<double> seconds;
@@ -245,7 +253,8 @@ int train(TrainOptions& options) {
     if (data.left_out > 0) std::cout << "left out: " << data.left_out << " images without labels\n";
     std::cout << data.labels.describe() << '\n';
     if (data.markers) std::cout << data.markers->describe() << '\n';
-    std::cout << "tile: " << tile_text(config) << "\n\n" << to_toml(config) << '\n';
+    std::cout << "tile: " << tile_text(config) << "\nelastic deformation: " << elastic_text(config) << "\n\n"
+              << to_toml(config) << '\n';
   }
 
   const auto [device, device_text] =

@@ -161,4 +161,32 @@ std::unique_ptr<DisplacementField> draw_field(const AugmentationConfig& config, 
   return nullptr;
 }
 
+double rms_displacement(const AugmentationConfig& config, Size tile) {
+  if (config.elastic == ElasticKind::none) return 0;
+  if (config.elastic == ElasticKind::simard) {
+    return config.simard_alpha / (2 * config.simard_sigma * std::sqrt(3 * std::numbers::pi));
+  }
+  // A displacement is sum_ij a_i(y) b_j(x) node_ij with independent nodes: the mean square is that of sum_i a_i^2 down
+  // a column times that of sum_j b_j^2 along a row. A field one pixel wide, with one row of nodes set, is a_i.
+  const auto mean_square = [&](int64_t length) {
+    const bool grid3 = config.elastic == ElasticKind::grid3;
+    const int64_t nodes = grid3 ? 3 : b_spline_segments(length, config.elastic_spacing) + 3;
+    double sum = 0;
+    for (int64_t i = 0; i < nodes; ++i) {
+      Grid<double> unit(nodes, grid3 ? 3 : b_spline_segments(1, config.elastic_spacing) + 3, 2);
+      for (int64_t j = 0; j < unit.width; ++j) unit.at(i, j) = 1;
+      const Size column{length, 1};
+      const CubicField field =
+          grid3 ? CubicField::catmull_rom(column, unit) : CubicField::b_spline(column, config.elastic_spacing, unit);
+      for (int64_t y = 0; y < length; ++y) {
+        float a = 0, unused = 0;
+        field.row(y, &a, &unused);
+        sum += static_cast<double>(a) * static_cast<double>(a);
+      }
+    }
+    return sum / static_cast<double>(length);
+  };
+  return config.elastic_sigma * std::sqrt(mean_square(tile.height) * mean_square(tile.width));
+}
+
 }  // namespace unet

@@ -58,6 +58,10 @@ class SmoothedNoiseField final : public DisplacementField {
   Image dy_, dx_;
 };
 
+/// Root mean square in px of each component of draw_field()'s displacements, over a tile and over all draws. grid3:
+/// 157/210 of elastic_sigma; bspline: about 151/315 of it; simard: alpha / (2 sigma sqrt(3 pi)); none: 0.
+double rms_displacement(const AugmentationConfig& config, Size tile);
+
 /// The field of a sample. `none` gives none. grid3 (Ronneberger et al. 2015: "random displacement vectors on a coarse 3
 /// by 3 grid", "bicubic interpolation") and bspline (Freiburg's later Caffe layer) draw normal numbers of standard
 /// deviation config.elastic_sigma for each component of each node.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tests/catch.h"
+#include "unet/deformation.h"
 #include "unet/random.h"
 #include "unet/separation.h"
 #include "unet/tile.h"
@@ -217,6 +218,82 @@ TEST_CASE("the elastic field moves pixels by its displacement") {
   const double rms = std::sqrt(sum / static_cast<double>(bent.data.size()));
   CHECK(rms > 3);
   CHECK(rms < 15);
+}
+
+TEST_CASE("the rotated and flipped picture is displaced, not the other way round") {
+  const std::vector<TrainingPage> pages{coordinate_page(4000, 4000)};
+  for (const ElasticKind kind : {ElasticKind::grid3, ElasticKind::bspline, ElasticKind::simard}) {
+    TrainingConfig config = still();
+    config.augmentation.rotation = config.augmentation.flips = true;
+    config.augmentation.simard_alpha = 200, config.augmentation.simard_sigma = 8;
+    int checked = 0;
+    for (int64_t index = 0; index < 6; ++index) {
+      config.augmentation.elastic = ElasticKind::none;
+      const Image turned = draw_sample(pages, config, index).image;
+      const float y0 = turned.at(0, 0, 0), x0 = turned.at(0, 0, 1);
+      if (y0 < 150 || y0 > 3850 || x0 < 150 || x0 > 3850) continue;  // mirrored
+      config.augmentation.elastic = kind;
+      const Image bent = draw_sample(pages, config, index).image;
+      const auto field = draw_field(config.augmentation, {kSide, kSide}, static_cast<uint64_t>(config.run.seed),
+                                    static_cast<uint32_t>(index));
+      std::vector<float> dy(kSide), dx(kSide);
+      for (int64_t y = 0; y < kSide; ++y) {
+        field->row(y, dy.data(), dx.data());
+        for (int64_t x = 0; x < kSide; ++x) {
+          for (int64_t c = 0; c < 2; ++c) {  // the turned picture is a linear map: its values between pixels are known
+            const float step_y = (turned.at(kSide - 1, 0, c) - turned.at(0, 0, c)) / (kSide - 1);
+            const float step_x = (turned.at(0, kSide - 1, c) - turned.at(0, 0, c)) / (kSide - 1);
+            const auto at = static_cast<size_t>(x);
+            const float expected = turned.at(0, 0, c) + step_y * (static_cast<float>(y) + dy[at]) +
+                                   step_x * (static_cast<float>(x) + dx[at]);
+            CAPTURE(name_of(kind), index, y, x, c);
+            REQUIRE(bent.at(y, x, c) == Approx(expected).margin(0.02));
+          }
+        }
+      }
+      ++checked;
+    }
+    CHECK(checked > 2);
+  }
+}
+
+TEST_CASE("images are read between pixels bilinearly, labels at the nearest pixel") {
+  // Two channels tell where a pixel was read, the third is noise: interpolated any other way it would differ.
+  TrainingPage page = coordinate_page(150, 160);
+  page.image = Image(150, 160, 3);
+  RandomStream random(3, Purpose::synthetic_noise, 0);
+  for (int64_t y = 0; y < 150; ++y) {
+    for (int64_t x = 0; x < 160; ++x) {
+      page.image.at(y, x, 0) = static_cast<float>(y), page.image.at(y, x, 1) = static_cast<float>(x);
+      page.image.at(y, x, 2) = static_cast<float>(random.uniform(0, 1));
+    }
+  }
+  TrainingConfig config = still();
+  config.augmentation.rotation = true, config.augmentation.elastic = ElasticKind::grid3;
+  int64_t between = 0;
+  for (int64_t index = 0; index < 12; ++index) {
+    const Sample sample = draw_sample({page}, config, index);
+    for (int64_t y = 0; y < kSide; ++y) {
+      for (int64_t x = 0; x < kSide; ++x) {
+        const auto qy = static_cast<double>(sample.image.at(y, x, 0)),
+                   qx = static_cast<double>(sample.image.at(y, x, 1));
+        const auto fy = static_cast<int64_t>(qy), fx = static_cast<int64_t>(qx);
+        if (fy < 1 || fx < 1 || fy > 147 || fx > 157) continue;  // near the mirror
+        const auto noise = [&](int64_t i, int64_t j) { return static_cast<double>(page.image.at(fy + i, fx + j, 2)); };
+        const double v = qy - static_cast<double>(fy), u = qx - static_cast<double>(fx);
+        const double expected =
+            (1 - v) * ((1 - u) * noise(0, 0) + u * noise(0, 1)) + v * ((1 - u) * noise(1, 0) + u * noise(1, 1));
+        CAPTURE(index, y, x, qy, qx);
+        REQUIRE(static_cast<double>(sample.image.at(y, x, 2)) == Approx(expected).margin(1e-3));
+        between += v > 0.3 && v < 0.7 && u > 0.3 && u < 0.7;
+        const int64_t oy = y - kMargin, ox = x - kMargin;
+        if (oy < 0 || ox < 0 || oy >= kOut || ox >= kOut) continue;
+        if (std::abs(v - 0.5) < 1e-3 || std::abs(u - 0.5) < 1e-3) continue;  // either neighbour is nearest
+        REQUIRE(sample.labels.at(oy, ox) == (fy + (v > 0.5)) * 160 + fx + (u > 0.5));
+      }
+    }
+  }
+  CHECK(between > 1000);
 }
 
 TEST_CASE("gray curve and centre act on the image alone, the curve first") {

@@ -129,14 +129,23 @@ TEST_CASE("the B-spline is the published basis") {
 
 TEST_CASE("fields are as strong as stated") {
   const Size tile{572, 572};
-  CHECK(mean_rms({.elastic = ElasticKind::grid3}, tile, 250) == Approx(7.5).epsilon(0.05));
-  CHECK(mean_rms({.elastic = ElasticKind::bspline}, tile, 100) == Approx(4.8).epsilon(0.05));
-  // Closed form alpha / (2 sigma sqrt(3 pi)).
-  AugmentationConfig simard{.elastic = ElasticKind::simard};
-  simard.simard_alpha = 34, simard.simard_sigma = 4;
-  CHECK(mean_rms(simard, {200, 200}, 4) == Approx(0.1629 * 34 / 4).epsilon(0.05));
-  simard.simard_alpha = 300, simard.simard_sigma = 8;
-  CHECK(mean_rms(simard, {200, 200}, 12) == Approx(0.1629 * 300 / 8).epsilon(0.05));
+  AugmentationConfig config{.elastic = ElasticKind::grid3};
+  CHECK(rms_displacement(config, tile) == Approx(10 * 157.0 / 210).epsilon(0.005));  // the integral over a segment
+  CHECK(mean_rms(config, tile, 250) == Approx(rms_displacement(config, tile)).epsilon(0.05));
+  config.elastic = ElasticKind::bspline;
+  CHECK(rms_displacement(config, {600, 450}) == Approx(10 * 151.0 / 315).epsilon(0.005));
+  CHECK(mean_rms(config, tile, 100) == Approx(rms_displacement(config, tile)).epsilon(0.05));
+  config.elastic_sigma = 3, config.elastic_spacing = 20;
+  CHECK(mean_rms(config, {60, 90}, 100) == Approx(rms_displacement(config, {60, 90})).epsilon(0.05));
+
+  config.elastic = ElasticKind::simard;
+  config.simard_alpha = 34, config.simard_sigma = 4;
+  CHECK(rms_displacement(config, tile) == Approx(0.1629 * 34 / 4).epsilon(0.001));
+  CHECK(mean_rms(config, {200, 200}, 4) == Approx(0.1629 * 34 / 4).epsilon(0.05));
+  config.simard_alpha = 300, config.simard_sigma = 8;
+  CHECK(mean_rms(config, {200, 200}, 12) == Approx(0.1629 * 300 / 8).epsilon(0.05));
+  config.elastic = ElasticKind::none;
+  CHECK(rms_displacement(config, tile) == 0);
 }
 
 TEST_CASE("smoothed noise is as strong at the rim as inside") {
