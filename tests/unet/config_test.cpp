@@ -65,9 +65,22 @@ TEST_CASE("config: the other presets change what they say") {
 
   CHECK(preset("em").augmentation.flips);
   CHECK(preset("cells").data.connectivity == 8);
+  CHECK(preset("cells").augmentation.sampling == TileSampling::density);
   CHECK(preset("tiny").network.width == 16);
   CHECK(preset("tiny").optimizer.kind == OptimizerKind::adam);
   CHECK(preset_names() == std::vector<std::string_view>{"paper", "cells", "em", "release", "tiny"});
+}
+
+TEST_CASE("config: every key of every preset says why") {
+  for (const std::string_view name : preset_names()) {
+    std::istringstream lines{std::string(preset_text(name))};
+    for (std::string line; std::getline(lines, line);) {
+      if (!contains(line, " = ") || line[0] == '#') continue;
+      CAPTURE(name, line);
+      CHECK(contains(line, " # "));
+      CHECK(line.size() <= 120);
+    }
+  }
 }
 
 TEST_CASE("config: an unknown preset names the presets") {
