@@ -139,9 +139,11 @@ void split_instances(Components& found, const Image& probability, const Instance
 }
 
 Components find_instances(LabelMap classes, const InstanceOptions& options, const Image& probability) {
-  if (options.fill_holes) fill_holes(classes, options.connectivity);
+  const bool split = options.split > 0;
+  if (options.fill_holes && !split) fill_holes(classes, options.connectivity);
   Components found = connected_components(classes, options.connectivity);
-  if (options.split > 0) split_instances(found, probability, options);
+  if (split) split_instances(found, probability, options);
+  if (options.fill_holes && split) fill_holes(found.ids, options.connectivity);  // not what several parts enclose
   if (options.min_area_px > 1) drop_small(found, options.min_area_px);
   if (options.regrow) regrow_separation(found.ids);
   return found;

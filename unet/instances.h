@@ -33,9 +33,9 @@ void regrow_separation(LabelMap& ids);
 void split_instances(Components& found, const Image& probability, const InstanceOptions& options);
 
 /// Connected objects of `classes` (0 is background), numbered from 1 in row-major order of their first pixels: holes
-/// are filled, then components found and split by `probability` (of not being background; read where options.split
-/// is above 0), small ones dropped, and the separation border given back. Throws ShapeError unless `classes` has one
-/// channel.
+/// are filled, then components found, small ones dropped, and the separation border given back. Where options.split is
+/// above 0, components are split by `probability` (of not being background) before holes are filled: background that
+/// several parts enclose together stays. Throws ShapeError unless `classes` has one channel.
 Components find_instances(LabelMap classes, const InstanceOptions& options, const Image& probability = {});
 
 }  // namespace unet

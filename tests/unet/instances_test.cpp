@@ -63,6 +63,19 @@ TEST_CASE("instances: parts that only weak pixels join are divided, and weak pix
   CHECK_THROWS_AS(find_instances(classes, {.split = 0.85}), ShapeError);
 }
 
+TEST_CASE("instances: background that several parts enclose stays when instances are divided, a hole of one does not") {
+  Image probability(9, 9, 1, 0.9F);
+  for (int64_t i = 0; i < 9; ++i) probability.at(4, i) = 0.6F;  // a bridge between an upper and a lower part
+  probability.at(4, 4) = probability.at(1, 1) = 0;
+  LabelMap classes(9, 9, 1, 1);
+  classes.at(4, 4) = classes.at(1, 1) = 0;
+  const Components found = find_instances(classes, {.fill_holes = true, .split = 0.8}, probability);
+  CHECK(found.count == 2);
+  CHECK(found.ids.at(1, 1) == 1);
+  CHECK(found.ids.at(4, 4) == 0);
+  CHECK(find_instances(classes, {.fill_holes = true}).ids.at(4, 4) == 1);
+}
+
 TEST_CASE("instances: dividing keeps holes open, gives every pixel to one part, and follows the connectivity") {
   const auto parts = [](Connectivity connectivity) {
     LabelMap classes(9, 21);
