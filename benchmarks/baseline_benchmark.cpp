@@ -3,9 +3,11 @@
 // as JSON.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
 
 #include "benchmarks/baselines/method.h"
 #include "unet/isbi2012.h"
@@ -32,10 +34,11 @@ struct Settings {
 struct Result {
   std::string name;
   int64_t parameters = 0;
-  TrainingCost training;
   double multiply_adds_per_pixel = 0, gflop_per_cpu_s = 0;
-  Duration page;  // median over the validation pages
-  Isbi2012::Scores scores;
+  Duration page;                           // median over the pages
+  std::optional<TrainingCost> training{};  // of methods, as the scores
+  std::optional<Isbi2012::Scores> scores{};
+  std::optional<float> largest_difference{};  // of variants, from the method's probabilities
 };
 
 TrainingData load(const Settings& s) {
@@ -71,32 +74,67 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// Segments every validation page; fills in all but the training. `first` becomes the first page's probabilities.
-void measure(const Method& method, const std::vector<TrainingPage>& pages, Result& result, Image& first) {
+using SeeProbabilities = std::function<void(size_t page, const Image& of_last_class)>;
+
+/// Segments the pages and tells what that cost.
+Result measure(const Method& method, std::span<const TrainingPage> pages, const SeeProbabilities& see) {
   std::vector<double> wall, cpu, rate;
-  Isbi2012 scores;
-  for (const TrainingPage& page : pages) {
-    const Image image = centred(page);
+  for (size_t i = 0; i < pages.size(); ++i) {
+    const Image image = centred(pages[i]);
     const Stopwatch watch;
-    const Image p = probability_of_last_class(method.segment(image, whole(image)));
+    const Image p = method.segment(image, whole(image));
     const Duration time = watch.elapsed();
     wall.push_back(time.wall_s);
     cpu.push_back(time.cpu_s);
     rate.push_back(2e-9 * method.multiply_adds(whole(image)) / time.cpu_s);
-    scores.add(p, page.instances);
-    if (&page == &pages.front()) first = p;
+    see(i, probability_of_last_class(p));
   }
   const Rect page = whole(pages.front().image);
-  result.multiply_adds_per_pixel = method.multiply_adds(page) / static_cast<double>(page.height * page.width);
-  result.page = {.wall_s = median(wall), .cpu_s = median(cpu)};
-  result.gflop_per_cpu_s = median(rate);
+  return {.name = method.name,
+          .parameters = engine::count_elements(method.parameters),
+          .multiply_adds_per_pixel = method.multiply_adds(page) / static_cast<double>(page.height * page.width),
+          .gflop_per_cpu_s = median(rate),
+          .page = {.wall_s = median(wall), .cpu_s = median(cpu)}};
+}
+
+/// Trains a method and appends what it cost and reached on the validation pages, and what its variants cost on the
+/// first of them. Returns the first page's probabilities.
+Image train_and_measure(const Method& method, const TrainingData& data, const Settings& s,
+                        std::vector<Result>& results) {
+  std::cerr << method.name << ": training\n";
+  const double cpu_limit_s = s.time_limit == "0" ? 0 : parse_duration(s.time_limit);
+  const TrainingCost training = train(method, data.set.training, data.config, s.steps, cpu_limit_s);
+  std::cerr << method.name << ": " << training.steps << " steps, loss " << number_text(training.loss)
+            << "; segmenting\n";
+
+  const std::span<const TrainingPage> pages = data.set.validation;
+  Isbi2012 scores;
+  std::vector<Image> probabilities;
+  Result result = measure(method, pages, [&](size_t i, const Image& p) {
+    scores.add(p, pages[i].instances);
+    probabilities.push_back(p);
+  });
+  result.training = training;
   result.scores = scores.scores();
+  results.push_back(std::move(result));
+
+  for (const Method& variant : method.variants) {
+    float largest = 0;
+    Result cost = measure(variant, pages.first(1), [&](size_t i, const Image& p) {
+      for (size_t k = 0; k < p.data.size(); ++k) {
+        largest = std::max(largest, std::abs(p.data[k] - probabilities[i].data[k]));
+      }
+    });
+    cost.largest_difference = largest;
+    results.push_back(std::move(cost));
+  }
+  return probabilities.front();
 }
 
 /// The network of Ciresan et al. in its full size, untrained: what a page costs, from some rows of one.
 nlohmann::ordered_json time_published(const std::shared_ptr<engine::Device>& device, const TrainingData& data,
                                       const Settings& s) {
-  const Method method = patch_method(device, data.config, {}, s.batches);
+  const Method method = patch_method(device, data.config, {}, s.batches).variants.front();
   const Image image = centred(data.set.validation.front());
   const Rect part{image.height / 2, 0, std::min(s.published_rows, image.height - image.height / 2), image.width};
   method.segment(image, {part.y, 0, 1, std::min(image.width, s.batches.inference)});  // warm-up
@@ -115,34 +153,51 @@ nlohmann::ordered_json time_published(const std::shared_ptr<engine::Device>& dev
 }
 
 nlohmann::ordered_json to_json(const Result& r) {
-  return {{"name", r.name},
-          {"parameters", r.parameters},
-          {"multiply_adds_per_pixel", r.multiply_adds_per_pixel},
-          {"steps", r.training.steps},
-          {"training_wall_s", r.training.time.wall_s},
-          {"training_cpu_s", r.training.time.cpu_s},
-          {"training_loss", r.training.loss},
-          {"page_wall_s", r.page.wall_s},
-          {"page_cpu_s", r.page.cpu_s},
-          {"gflop_per_cpu_s", r.gflop_per_cpu_s},
-          {"pixel_error", r.scores.pixel_error.value},
-          {"rand_error", r.scores.rand_error.value},
-          {"warping_error", r.scores.warping_error.value},
-          {"v_rand", r.scores.v_rand.value},
-          {"v_info", r.scores.v_info.value}};
+  nlohmann::ordered_json json{{"name", r.name},
+                              {"parameters", r.parameters},
+                              {"multiply_adds_per_pixel", r.multiply_adds_per_pixel},
+                              {"page_wall_s", r.page.wall_s},
+                              {"page_cpu_s", r.page.cpu_s},
+                              {"gflop_per_cpu_s", r.gflop_per_cpu_s}};
+  if (r.training) {
+    json["steps"] = r.training->steps;
+    json["training_wall_s"] = r.training->time.wall_s;
+    json["training_cpu_s"] = r.training->time.cpu_s;
+    json["training_loss"] = r.training->loss;
+  }
+  if (r.scores) {
+    json["pixel_error"] = r.scores->pixel_error.value;
+    json["rand_error"] = r.scores->rand_error.value;
+    json["warping_error"] = r.scores->warping_error.value;
+    json["v_rand"] = r.scores->v_rand.value;
+    json["v_info"] = r.scores->v_info.value;
+  }
+  if (r.largest_difference) json["largest_difference"] = *r.largest_difference;
+  return json;
 }
 
 void print_table(const std::vector<Result>& results) {
-  std::printf(
-      "| | parameters | MAC per pixel | steps | training, CPU s | page, CPU s | page, times the first | GFLOP/s |"
-      " pixel error | V_rand | V_info |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+  std::cout
+      << "| | parameters | MAC per pixel | page, CPU s | page, times the first | GFLOP/s | steps | training, CPU s |"
+         " pixel error | V_rand | V_info |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
   for (const Result& r : results) {
-    std::printf("| %s | %s | %s | %s | %.0f | %s | %s | %.0f | %.4f | %.4f | %.4f |\n", r.name.c_str(),
-                number_text(static_cast<double>(r.parameters), 12).c_str(),
-                number_text(r.multiply_adds_per_pixel, 3).c_str(),
-                number_text(static_cast<double>(r.training.steps), 12).c_str(), r.training.time.cpu_s,
-                number_text(r.page.cpu_s, 3).c_str(), number_text(r.page.cpu_s / results.front().page.cpu_s, 3).c_str(),
-                r.gflop_per_cpu_s, r.scores.pixel_error.value, r.scores.v_rand.value, r.scores.v_info.value);
+    std::cout << "| " << r.name;
+    const auto cell = [](double value, int digits) { std::cout << " | " << number_text(value, digits); };
+    cell(static_cast<double>(r.parameters), 12);
+    cell(r.multiply_adds_per_pixel, 3);
+    cell(r.page.cpu_s, 3);
+    cell(r.page.cpu_s / results.front().page.cpu_s, 3);
+    cell(r.gflop_per_cpu_s, 3);
+    if (r.training) {
+      cell(static_cast<double>(r.training->steps), 12);
+      cell(r.training->time.cpu_s, 3);
+    }
+    if (r.scores) {
+      cell(r.scores->pixel_error.value, 3);
+      cell(r.scores->v_rand.value, 3);
+      cell(r.scores->v_info.value, 3);
+    }
+    std::cout << (r.training ? " |\n" : " | | | | | |\n");
   }
 }
 
@@ -179,30 +234,20 @@ std::vector<Method> make_methods(const std::shared_ptr<engine::Device>& device, 
 void run(const Settings& s) {
   const TrainingData data = load(s);
   const auto device = engine::Device::make({.threads = s.threads});
-  const double cpu_limit_s = s.time_limit == "0" ? 0 : parse_duration(s.time_limit);
   const std::vector<Method> methods = make_methods(device, data.config, s);
 
   std::vector<Result> results;
-  std::vector<Image> pictures(methods.size());
+  std::vector<Image> pictures;
   nlohmann::ordered_json document{{"version", UNET_VERSION},
                                   {"threads", device->context().threads},
                                   {"seed", s.seed},
                                   {"step_limit", s.steps},
-                                  {"cpu_limit_s", cpu_limit_s},
+                                  {"time_limit", s.time_limit},
                                   {"training_pages", data.set.training.size()},
                                   {"validation_pages", data.set.validation.size()},
                                   {"training_patches_per_step", s.batches.training}};
-  for (size_t i = 0; i < methods.size(); ++i) {
-    const Method& method = methods[i];
-    Result result{.name = method.name, .parameters = engine::count_elements(method.parameters)};
-    std::cerr << method.name << ": training\n";
-    result.training = train(method, data.set.training, data.config, s.steps, cpu_limit_s);
-    std::cerr << method.name << ": " << result.training.steps << " steps, loss " << number_text(result.training.loss)
-              << "; segmenting\n";
-    measure(method, data.set.validation, result, pictures[i]);
-    document["methods"].push_back(to_json(result));
-    results.push_back(std::move(result));
-  }
+  for (const Method& method : methods) pictures.push_back(train_and_measure(method, data, s, results));
+  for (const Result& result : results) document["methods"].push_back(to_json(result));
   if (s.published_rows > 0) document["published_sliding_window"] = time_published(device, data, s);
   print_table(results);
   if (s.published_rows > 0) std::cout << "\n" << document["published_sliding_window"].dump() << "\n";

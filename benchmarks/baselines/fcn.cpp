@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "benchmarks/baselines/centre_crop.h"
+#include "benchmarks/baselines/crop.h"
 #include "engine/add.h"
 #include "engine/cast.h"
 #include "engine/conv2d.h"

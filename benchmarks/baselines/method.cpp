@@ -108,7 +108,7 @@ Method patch_method(const std::shared_ptr<engine::Device>& device, const Trainin
   patches.classes = config.network.classes;
   const auto classifier = std::make_shared<PatchClassifier>(device, patches, static_cast<uint64_t>(config.run.seed));
   const int64_t side = patches.side();
-  return {
+  Method method{
       .name = concat("sliding window ", side, " px, ", patches.maps, " maps"),
       .device = device,
       .parameters = classifier->parameters(config.optimizer.bias_lr_factor),
@@ -120,15 +120,21 @@ Method patch_method(const std::shared_ptr<engine::Device>& device, const Trainin
             return engine::softmax_cross_entropy(classifier->forward(Tensor::from(device, shape, batch.patches)),
                                                  Tensor::from(device, Shape{batches.training, 1, 1, 1}, batch.labels));
           },
-      .segment = [=](const Image& page,
-                     const Rect& part) { return segment_by_patches(*classifier, page, part, batches.inference); },
-      .multiply_adds =
-          [=](const Rect& part) {
-            const Tensor x = Tensor::zeros(device, Shape{1, side, side, patches.in_channels});
-            return static_cast<double>(count_multiply_adds(classifier->forward(x))) *
-                   static_cast<double>(part.height * part.width);
-          },
+      .segment = [=](const Image& page, const Rect& part) { return classifier->segment(page, part); },
+      .multiply_adds = [=](const Rect& part) { return classifier->multiply_adds(part); },
   };
+  Method patchwise = method;
+  patchwise.name += ", patch by patch";
+  patchwise.segment = [=](const Image& page, const Rect& part) {
+    return segment_by_patches(*classifier, page, part, batches.inference);
+  };
+  patchwise.multiply_adds = [=](const Rect& part) {
+    const Tensor x = Tensor::zeros(device, Shape{1, side, side, patches.in_channels});
+    return static_cast<double>(count_multiply_adds(classifier->forward(x))) *
+           static_cast<double>(part.height * part.width);
+  };
+  method.variants.push_back(std::move(patchwise));
+  return method;
 }
 
 Stopwatch::Stopwatch() : start_(now()) {}

@@ -19,6 +19,8 @@ struct Method {
   std::function<Image(const Image& page, const Rect& part)> segment;
   /// Multiply-adds that segment() spends on a part of a page.
   std::function<double(const Rect& part)> multiply_adds;
+  /// Slower ways to the same probabilities with the same parameters, under names of their own; not to be trained.
+  std::vector<Method> variants{};
 };
 
 /// The network of the configuration, as in unet_train.
@@ -33,7 +35,8 @@ struct PatchBatches {
   int64_t inference = 8;  // fastest on a CPU: what one layer leaves lies in the cache when the next one reads it
 };
 
-/// A sliding window; the channels of images and the classes are those of the configuration.
+/// A sliding window; the channels of images and the classes are those of the configuration. It segments with the work
+/// shared between patches; its variant runs the network for each pixel, as Ciresan et al. did.
 Method patch_method(const std::shared_ptr<engine::Device>& device, const TrainingConfig& config,
                     PatchClassifierConfig patches, const PatchBatches& batches);
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <map>
 
+#include "benchmarks/baselines/crop.h"
 #include "engine/cast.h"
 #include "engine/conv2d.h"
 #include "engine/device.h"
+#include "engine/max_pool2d.h"
 #include "engine/softmax.h"
 
 namespace unet::baselines {
@@ -74,6 +76,71 @@ Tensor PatchClassifier::forward(const Tensor& patches) const {
   }
   h = engine::conv2d(h, hidden_.weight, hidden_.bias, {.relu = true});  // as large as its input: fully connected
   return engine::conv2d(h, scores_.weight, scores_.bias);
+}
+
+/// The input side for this many pixels of every fragment.
+Size PatchClassifier::fragment_input(Size fragment) const {
+  Size size{fragment.height + config_.last_side - 1, fragment.width + config_.last_side - 1};
+  for (auto filter = config_.filters.rbegin(); filter != config_.filters.rend(); ++filter) {
+    size = {2 * size.height + *filter, 2 * size.width + *filter};  // a pooling's odd fragments begin one pixel later
+  }
+  return size;
+}
+
+void PatchClassifier::segment_fragment(const Tensor& h, size_t level, const Phase& phase, Image& out) const {
+  if (level < convolutions_.size()) {
+    const Layer& layer = convolutions_[level];
+    const Tensor y = engine::conv2d(h, layer.weight, layer.bias, {.relu = true});
+    for (const int64_t top : {0, 1}) {
+      for (const int64_t left : {0, 1}) {
+        const Tensor part = crop(y, top, left, y.shape().h() - 1, y.shape().w() - 1);
+        segment_fragment(engine::max_pool2d(part), level + 1,
+                         {phase.y + top * phase.stride, phase.x + left * phase.stride, 2 * phase.stride}, out);
+      }
+    }
+    return;
+  }
+  const Tensor hidden = engine::conv2d(h, hidden_.weight, hidden_.bias, {.relu = true});
+  const Tensor p = engine::softmax(engine::conv2d(hidden, scores_.weight, scores_.bias));
+  const std::vector<float> values = p.to_vector();
+  auto from = values.begin();
+  for (int64_t y = phase.y; y < phase.y + p.shape().h() * phase.stride; y += phase.stride) {
+    for (int64_t x = phase.x; x < phase.x + p.shape().w() * phase.stride; x += phase.stride) {
+      if (y < out.height && x < out.width) std::copy_n(from, out.channels, &out.at(y, x));
+      from += out.channels;
+    }
+  }
+}
+
+Image PatchClassifier::segment(const Image& image, const Rect& part) const {
+  const engine::NoGrad no_grad(*device());
+  const int64_t stride = int64_t{1} << convolutions_.size(), margin = config_.side() / 2;
+  const Size input = fragment_input({ceil_div(part.height, stride), ceil_div(part.width, stride)});
+  const Image around = extract_tile(image, {part.y - margin, part.x - margin, input.height, input.width});
+  Image out(part.height, part.width, config_.classes);
+  const Tensor x = Tensor::from(device(), Shape{1, input.height, input.width, around.channels}, around.data);
+  segment_fragment(engine::cast(x, x.dtype()), 0, {}, out);
+  return out;
+}
+
+double PatchClassifier::multiply_adds(const Rect& part) const {
+  const int64_t stride = int64_t{1} << convolutions_.size();
+  const Size fragment{ceil_div(part.height, stride), ceil_div(part.width, stride)};
+  Size size = fragment_input(fragment);
+  double sum = 0, fragments = 1;
+  const auto add = [&](const Layer& layer) {
+    const Shape& w = layer.weight.shape();
+    size = {size.height - w.h() + 1, size.width - w.w() + 1};
+    sum += fragments * static_cast<double>(size.pixels() * w.elements());
+  };
+  for (const Layer& layer : convolutions_) {
+    add(layer);
+    size = {(size.height - 1) / 2, (size.width - 1) / 2};
+    fragments *= 4;
+  }
+  add(hidden_);
+  add(scores_);
+  return sum;
 }
 
 PatchBatch draw_patches(const Sample& sample, int64_t side, int64_t count, RandomStream& random) {

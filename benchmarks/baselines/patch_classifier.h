@@ -37,16 +37,35 @@ class PatchClassifier {
   /// Scores [N,1,1,classes] of patches [N,side,side,in_channels]. Throws ShapeError for other sizes.
   engine::Tensor forward(const engine::Tensor& patches) const;
 
+  /// Probabilities [part.height,part.width,classes] of a part of an image [H,W,C], each the one of the patch around the
+  /// pixel, but what neighbouring patches have in common is computed once. See Note [Fragments].
+  Image segment(const Image& image, const Rect& part) const;
+  /// Multiply-adds of segment().
+  double multiply_adds(const Rect& part) const;
+
   engine::ParameterList parameters(double bias_lr_factor = 1) const { return layers_.parameters(bias_lr_factor); }
   const PatchClassifierConfig& config() const { return config_; }
   const std::shared_ptr<engine::Device>& device() const { return layers_.device(); }
 
  private:
+  /// Where the pixels of a fragment lie in a part of an image: at offset, offset + stride, ...
+  struct Phase {
+    int64_t y = 0, x = 0, stride = 1;  // px
+  };
+  Size fragment_input(Size fragment) const;
+  void segment_fragment(const engine::Tensor& h, size_t level, const Phase& phase, Image& out) const;
+
   PatchClassifierConfig config_;
   LayerList layers_;
   std::vector<Layer> convolutions_;
   Layer hidden_, scores_;
 };
+
+// Note [Fragments]: convolutions give the same to all patches that share a pixel, but the windows of a pooling begin at
+// the corner of a patch, which is even for one pixel and odd for the next. So each pooling is done four times, on maps
+// that begin at an even or odd row and column; the four fragments go on separately, and after k poolings the 4^k
+// fragments hold the patches of all pixels. Source: Giusti, Ciresan, Masci, Gambardella and Schmidhuber, "Fast image
+// scanning with deep max-pooling convolutional neural networks", ICIP 2013.
 
 /// Patches with the class of their middle pixels.
 struct PatchBatch {

@@ -15,12 +15,14 @@ compare() {  # JSON [OPTION...]
   "$benchmark" --images images.tif --labels labels.tif --time-limit 0 --threads 1 --patch-maps 4 --json "$@" 2>log
 }
 compare first.json --steps 3 --val-pages 1 --published-rows 1 --picture first.png >table || fail "the comparison" log
-for row in 'U-Net | 481,762 |' 'FCN | 293,758 |' 'sliding window 65 px, 4 maps |'; do
+for row in 'U-Net | 481,762 |' 'FCN | 293,758 |' 'sliding window 65 px, 4 maps |' \
+  'sliding window 65 px, 4 maps, patch by patch |'; do
   grep -q "^| $row" table || fail "no row of $row" table
 done
-grep -q '"name": "sliding window 95 px, 48 maps"' first.json || fail "no published network" first.json
+grep -q '"name": "sliding window 95 px, 48 maps, patch by patch"' first.json || fail "no published network" first.json
 [[ $(grep -c '"steps": 3,' first.json) == 3 ]] || fail "not three steps each" first.json
 grep -qE '"(training|page)_(cpu|wall)_s": (0\.0,|-)' first.json && fail "a time of nothing" first.json
+grep -qE '"largest_difference": ([0-9.]+e-0?[5-9]|0\.0)' first.json || fail "patch by patch gives something else" first.json
 [[ $(head -c 4 first.png | tail -c 3) == PNG ]] || fail "no picture"
 
 scores() { grep -E '"(training_loss|pixel_error|v_rand|v_info|rand_error|warping_error)"' "$1"; }

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "benchmarks/baselines/centre_crop.h"
+#include "benchmarks/baselines/crop.h"
 #include "benchmarks/baselines/fcn.h"
 #include "benchmarks/baselines/method.h"
 #include "engine/conv2d.h"
@@ -76,6 +76,8 @@ TEST_CASE("centre_crop: the middle, and a gradient of zeros around it") {
   CHECK(i == middle.size());
   CHECK_THROWS_AS(centre_crop(x, 5, 4), ShapeError);
   CHECK_THROWS_AS(centre_crop(x, 4, 8), ShapeError);
+  CHECK_THROWS_AS(crop(x, 3, 0, 2, 1), ShapeError);
+  CHECK_THROWS_AS(crop(x, 0, -1, 2, 1), ShapeError);
 
   const Tensor z = random_tensor(device, Shape{2, 6, 5, 2}, 1);
   const Tensor labels = random_labels(device, Shape{2, 3, 4, 1}, 2, 2);
@@ -206,6 +208,32 @@ TEST_CASE("patch classifier: a part of a page is every one of its pixels alone, 
       CHECK(p == std::vector<float>{all.at(y, x, 0), all.at(y, x, 1)});
     }
   }
+}
+
+TEST_CASE("patch classifier: work shared between patches changes nothing, and is counted") {
+  const auto device = engine::Device::make({.threads = 2, .convolution = kernels::ConvolutionMode::direct});
+  Image image(21, 26);
+  image.data = whole_numbers(21 * 26, 1.0F / 31);
+  const std::vector<PatchClassifierConfig> configs{
+      nine_px(), {.filters = {4, 3}, .last_side = 2, .maps = 4, .hidden = 5}, PatchClassifierConfig::small(2)};
+  for (const PatchClassifierConfig& config : configs) {
+    const PatchClassifier classifier(device, config, 3);
+    for (const Rect& part : {Rect{0, 0, 21, 26}, Rect{4, 3, 8, 16}, Rect{20, 7, 1, 1}}) {
+      CAPTURE(config.side(), part.height, part.width);
+      const Image patches = segment_by_patches(classifier, image, part, 50);
+      const Image shared = classifier.segment(image, part);
+      REQUIRE(shared.shape_text() == patches.shape_text());
+      float largest = 0;  // sums of another order in another convolution
+      for (size_t i = 0; i < patches.data.size(); ++i) {
+        largest = std::max(largest, std::abs(patches.data[i] - shared.data[i]));
+      }
+      CHECK(largest < 1e-5F);
+    }
+  }
+  // 9 px and 6 x 10 pixels: four fragments of 3 x 5 pixels. Input 15 x 19 px, after the convolution 12 x 16... less
+  // one.
+  const PatchClassifier classifier(device, nine_px(), 1);
+  CHECK(classifier.multiply_adds({0, 0, 6, 10}) == 11 * 15 * (4 * 4 * 8) + 4 * 3 * 5 * (9 * 8 * 16 + 16 * 2));
 }
 
 TEST_CASE("draw_patches: windows about pixels of each class in turn, whole and labelled") {

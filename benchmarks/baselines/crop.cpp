@@ -1,4 +1,4 @@
-#include "benchmarks/baselines/centre_crop.h"
+#include "benchmarks/baselines/crop.h"
 
 #include "engine/autograd.h"
 #include "kernels/cast.h"
@@ -8,20 +8,23 @@ namespace unet::baselines {
 using engine::Gradient;
 using engine::Tensor;
 
-Tensor centre_crop(const Tensor& x, int64_t height, int64_t width) {
+Tensor crop(const Tensor& x, int64_t top, int64_t left, int64_t height, int64_t width) {
   const engine::Shape& from = x.shape();
-  if (height > from.h() || width > from.w()) {
-    throw ShapeError(
-        concat("centre_crop: expected at most the size of the image ", from.text(), ", got ", height, " x ", width));
+  if (top < 0 || left < 0 || top + height > from.h() || left + width > from.w()) {
+    throw ShapeError(concat("crop: expected a part of the image ", from.text(), ", got ", height, " x ", width,
+                            " px from (", top, ", ", left, ")"));
   }
-  const int64_t top = (from.h() - height) / 2, left = (from.w() - width) / 2;
-  return engine::dispatch_float("centre_crop", x.dtype(), [&]<class T>() {
+  return engine::dispatch_float("crop", x.dtype(), [&]<class T>() {
     const Tensor y = Tensor::empty(x.device(), engine::Shape{from.n(), height, width, from.c()}, x.dtype(), x.layout());
     kernels::run(x.device()->context(),
                  kernels::Cast<T, T>{.x = x.view<T>().crop(top, left, height, width), .y = y.mutable_view<T>()});
     record(y, {x}, [top, left](const Tensor& dy, bool) { return std::vector<Gradient>{Gradient(dy, top, left)}; });
     return y;
   });
+}
+
+Tensor centre_crop(const Tensor& x, int64_t height, int64_t width) {
+  return crop(x, (x.shape().h() - height) / 2, (x.shape().w() - width) / 2, height, width);
 }
 
 }  // namespace unet::baselines
