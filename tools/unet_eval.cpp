@@ -49,6 +49,11 @@ void add_options(CLI::App& app, EvalOptions& options) {
       ->type_name("auto|classes|instances")
       ->capture_default_str()
       ->group("Scores");
+  app.add_option("--background", options.data.background,
+                 "Of classes, the true value of what lies between objects [the smallest]")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->type_name("VALUE")
+      ->group("Scores");
   app.add_option("--ignore", options.data.ignore, "True value of pixels that do not count [none]")
       ->check(CLI::NonNegativeNumber.description(""))
       ->type_name("VALUE")

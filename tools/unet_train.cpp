@@ -61,6 +61,9 @@ void add_options(CLI::App& app, TrainOptions& options) {
          "Leave images without labels out, by their file names; otherwise they are an error")
       ->group("Data");
   setting("--ignore", "data.ignore", "VALUE", "Label value of pixels without truth [none]")->group("Data");
+  setting("--background", "data.background", "VALUE",
+          "Of classes, the label value of what lies between objects [the smallest]")
+      ->group("Data");
   auto* images = app.add_option("--val-images", options.inputs.validation_images, "Validation images")
                      ->type_name("PATH")
                      ->group("Data");

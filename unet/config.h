@@ -92,6 +92,7 @@ struct EnumNames<Selection> {
 struct DataConfig {
   LabelKind labels = LabelKind::automatic;
   int64_t ignore = -1;       // label value of pixels without truth; -1: none
+  int64_t background = -1;   // of classes, the label value that is class 0; -1: the smallest
   int64_t connectivity = 4;  // 4 or 8: neighbours that join two pixels of a class to one object
   InputNormalisation normalisation = InputNormalisation::centred;
   double scale = 1;                  // factor by which images and labels are enlarged before training

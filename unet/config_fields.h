@@ -36,6 +36,7 @@ void visit_fields(Config& config, Visitor&& visit) {
   auto& data = config.data;
   visit("data.labels", data.labels, any);
   visit("data.ignore", data.ignore, Range{-1, 4294967295.0});
+  visit("data.background", data.background, Range{-1, 4294967295.0});
   visit("data.connectivity", data.connectivity, Range{4, 8});
   visit("data.normalisation", data.normalisation, any);
   visit("data.scale", data.scale, Range{0.01, 100});

@@ -67,14 +67,8 @@ Prediction read_prediction(ImageReader& reader, const InputPage& page, const Lab
     for (int32_t& value : values.data) value = value > 0 ? 1 : 0;
     return {.classes = std::move(values), .ids = std::move(ids)};
   }
-  const auto is_class = [&](int32_t value) {
-    return std::binary_search(truth.class_values.begin(), truth.class_values.end(), value);
-  };
-  if (std::all_of(values.data.begin(), values.data.end(), is_class)) {
-    for (int32_t& value : values.data) {
-      const auto found = std::lower_bound(truth.class_values.begin(), truth.class_values.end(), value);
-      value = static_cast<int32_t>(found - truth.class_values.begin());
-    }
+  if (std::all_of(values.data.begin(), values.data.end(), [&](int32_t value) { return truth.class_of(value) >= 0; })) {
+    for (int32_t& value : values.data) value = truth.class_of(value);
     return {.classes = std::move(values)};
   }
   if (truth.classes() != 2 || type.kind != SampleKind::unsigned_integer || type.bits > 16) {

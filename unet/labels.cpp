@@ -33,16 +33,21 @@ std::map<int32_t, int64_t> count_values(const LabelMap& labels) {
 
 }  // namespace
 
+int32_t LabelSurvey::class_of(int32_t value) const {
+  const auto found = std::find(class_values.begin(), class_values.end(), value);
+  return found == class_values.end() ? -1 : static_cast<int32_t>(found - class_values.begin());
+}
+
 void LabelSurvey::translate(LabelMap& labels) const {
   for (int32_t& value : labels.data) {
     if (ignore >= 0 && value == ignore) {
       value = -1;
     } else if (kind == LabelKind::classes) {
-      const auto found = std::lower_bound(class_values.begin(), class_values.end(), value);
-      if (found == class_values.end() || *found != value) {
+      const int32_t found = class_of(value);
+      if (found < 0) {
         throw DataError(concat("read labels: value ", value, " is none of the ", class_values.size(), " classes"));
       }
-      value = static_cast<int32_t>(found - class_values.begin());
+      value = found;
     } else if (value < 0) {
       throw DataError(concat("read labels: expected instance ids from 0, got ", value));
     }
@@ -121,11 +126,23 @@ LabelSurvey survey_labels(const std::vector<InputPage>& pages, const DataConfig&
   }
   if (survey.kind == LabelKind::instances) {
     if (values[0] < 0) throw DataError(concat("read labels: expected instance ids from 0, got ", values[0]));
+    if (config.background > 0) {
+      throw DataError(concat("data.background: expected 0 or none with instances, got ", config.background,
+                             "; if these are classes, force that with --labels PATH classes"));
+    }
     return survey;
   }
   if (values.size() > kMaxClasses) {
     throw DataError(concat("read labels: expected at most ", kMaxClasses, " classes, got ", values.size(),
                            " different values; are these instances?"));
+  }
+  if (config.background >= 0) {
+    const auto background = std::find(values.begin(), values.end(), config.background);
+    if (background == values.end()) {
+      throw DataError(concat("data.background: expected a value of the labels, got ", config.background, "; they have ",
+                             values.front(), " to ", values.back()));
+    }
+    std::rotate(values.begin(), background, background + 1);
   }
   survey.class_values = std::move(values);
   survey.objects = 0;

@@ -89,6 +89,21 @@ TEST_CASE("pixels of the ignore value become -1 and are no class") {
   CHECK(folder.survey(LabelKind::instances, 255).objects == 1);
 }
 
+TEST_CASE("the background of classes is chosen: masks that are white between objects") {
+  const LabelFolder folder;
+  folder.add("a.tif", {0, 255, 100, 255}, kUint8);
+  const auto survey = [&](int64_t background, LabelKind kind = LabelKind::automatic) {
+    return survey_labels(list_pages(folder.path().string()), {.labels = kind, .background = background});
+  };
+  CHECK(survey(255).class_values == std::vector<int32_t>{255, 0, 100});
+  CHECK(translated(survey(255), {0, 100, 255}).data == std::vector<int32_t>{1, 2, 0});
+  CHECK(survey(255).class_of(100) == 2);
+  CHECK(survey(255).class_of(7) == -1);
+  CHECK(survey(0).class_values == survey(-1).class_values);
+  CHECK_THROWS_WITH(survey(7), Contains("data.background: expected a value of the labels, got 7"));
+  CHECK_THROWS_WITH(survey(255, LabelKind::instances), Contains("expected 0 or none with instances"));
+}
+
 TEST_CASE("labels that cannot teach anything are refused") {
   const LabelFolder empty, many;
   empty.add("a.tif", {0, 0, 255}, kUint8);
