@@ -11,6 +11,7 @@
 #include "tools/signals.h"
 #include "tools/spinning.h"
 #include "unet/config.h"
+#include "unet/figures.h"
 #include "unet/deformation.h"
 #include "unet/readable.h"
 #include "unet/tile.h"
@@ -29,7 +30,7 @@ struct TrainOptions {
   std::vector<std::string> settings;       // of --set
   std::vector<std::string> named_options;  // as settings: they override all others
   std::string initial_model;
-  bool resume = false, check = false;
+  bool resume = false, check = false, figures = false;
 };
 
 void add_options(CLI::App& app, TrainOptions& options) {
@@ -104,7 +105,12 @@ void add_options(CLI::App& app, TrainOptions& options) {
       ->group("Run");
   setting("--early-stop", "run.early_stop", "N", "End after N validations without improvement [never]")->group("Run");
   app.add_flag("--resume", options.resume, "Go on with the run in RUN, bit for bit")->group("Run");
-  app.add_flag("--check", options.check, "Load and validate everything, predict memory and time, train nothing")
+  auto* check =
+      app.add_flag("--check", options.check, "Load and validate everything, predict memory and time, train nothing")
+          ->group("Run");
+  app.add_flag("--figures", options.figures,
+               "With --check: show what training does to these images, in RUN/figures.html")
+      ->needs(check)
       ->group("Run");
 
   std::string presets;
@@ -192,6 +198,15 @@ void print_prediction(Trainer& trainer) {
             << " in all without validation\n";
 }
 
+void print_figures(const std::filesystem::path& folder, const TrainingData& data) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw IoError(concat("unet_train: cannot make ", folder.string(), ": ", error.message()));
+  const std::filesystem::path path = folder / "figures.html";
+  write_figures(path, data.set, data.config, data.info);
+  std::cout << "figures: " << path.string() << std::endl;
+}
+
 /// Live progress and one line a validation.
 class TrainingDisplay {
  public:
@@ -259,6 +274,8 @@ int train(TrainOptions& options) {
     std::cout << "tile: " << tile_text(config) << "\nelastic deformation: " << elastic_text(config) << "\n\n"
               << to_toml(config) << '\n';
   }
+
+  if (options.figures) print_figures(options.out, data);
 
   const auto [device, device_text] =
       choose_device(options.common.device,

@@ -23,12 +23,16 @@ std::string render(const ColourBar& bar) {
                 number_text(bar.top / 2, 3), "</span><span>", number_text(bar.top, 3), unit, "</span></div>");
 }
 
+std::string png_url(const std::string& png) { return "data:image/png;base64," + base64(png); }
+
 std::string render(const PagePicture& picture) {
   const std::string& alternative = picture.alternative.empty() ? picture.caption : picture.alternative;
-  return concat("<figure><div class=\"picture", picture.magnified ? " magnified" : "", "\"><img alt=\"",
-                escape_html(alternative), "\" src=\"data:image/png;base64,", base64(picture.png), "\">",
-                picture.drawing, "</div>", picture.bar ? render(*picture.bar) : "", "<figcaption>",
-                escape_html(picture.caption), "</figcaption></figure>");
+  return concat(
+      "<figure><div class=\"picture", picture.magnified ? " magnified" : "", "\"><img alt=\"", escape_html(alternative),
+      "\" src=\"", png_url(picture.png), "\">",
+      picture.overlay.empty() ? "" : concat("<img class=\"over\" alt=\"\" src=\"", png_url(picture.overlay), "\">"),
+      picture.drawing, "</div>", picture.bar ? render(*picture.bar) : "", "<figcaption>", escape_html(picture.caption),
+      "</figcaption></figure>");
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct PagePicture {
   std::string caption;
   std::string png;                 // the file's bytes
   std::string alternative{};       // what one sees, for those who cannot; empty: the caption
+  std::string overlay{};           // a PNG with transparency, laid over it; may be empty
   std::string drawing{};           // an <svg> over the picture, see Drawing; may be empty
   std::optional<ColourBar> bar{};  // below the picture
   bool magnified = false;          // its pixels stay sharp squares

@@ -56,6 +56,31 @@ Picture heat_picture(const Image& values, float top) {
   return picture;
 }
 
+Grid<uint8_t> label_overlay(const LabelMap& classes, const LabelMap& objects) {
+  if (classes.height != objects.height || classes.width != objects.width) {
+    throw ShapeError(concat("label_overlay: expected classes and objects of one size, got ", classes.shape_text(),
+                            " and ", objects.shape_text()));
+  }
+  Grid<uint8_t> overlay(classes.height, classes.width, 4);
+  const auto set = [&](int64_t y, int64_t x, const Colour& colour, uint8_t opacity) {
+    for (int64_t c = 0; c < 3; ++c) overlay.at(y, x, c) = to_byte(colour[static_cast<size_t>(c)]);
+    overlay.at(y, x, 3) = opacity;
+  };
+  const auto differs = [&](int32_t id, int64_t y, int64_t x) {
+    return y >= 0 && x >= 0 && y < objects.height && x < objects.width && objects.at(y, x) != id;
+  };
+  for (int64_t y = 0; y < classes.height; ++y) {
+    for (int64_t x = 0; x < classes.width; ++x) {
+      const int32_t label = classes.at(y, x), id = objects.at(y, x);
+      const bool edge =
+          id > 0 && (differs(id, y - 1, x) || differs(id, y + 1, x) || differs(id, y, x - 1) || differs(id, y, x + 1));
+      if (label < 0) set(y, x, (x + y) % 8 < 3 ? Colour{255, 255, 255} : Colour{40, 40, 40}, 150);
+      if (label > 0) set(y, x, class_colour(label), edge ? 230 : 76);
+    }
+  }
+  return overlay;
+}
+
 std::string heat_gradient() {
   std::string stops;
   for (const Colour& colour : kHeat) stops += concat(",rgb(", colour[0], ',', colour[1], ',', colour[2], ')');

@@ -21,6 +21,10 @@ std::string heat_gradient();
 /// tinted: red where an object is claimed that is not there, blue where one is missed, and ignored pixels are darkened.
 Picture overlay_picture(const Image& image, const LabelMap& predicted, const LabelMap* truth = nullptr);
 
+/// Labels to lay over an image, RGBA: classes above 0 are tinted in their colours, each object (id > 0) has an outline,
+/// ignored pixels (class -1) are hatched, and the rest is clear. Throws ShapeError for unequal sizes.
+Grid<uint8_t> label_overlay(const LabelMap& classes, const LabelMap& objects);
+
 /// The most probable class of every pixel.
 LabelMap most_probable(const Image& probabilities);
 

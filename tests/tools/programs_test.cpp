@@ -66,6 +66,20 @@ TEST_CASE("programs: train, look at the run, segment") {
   CHECK(ImageReader(place.path("more/page0_probability.tif")).read(0).shape_text() == "[64,72,1]");
 }
 
+TEST_CASE("programs: --check --figures draws what training does, and nothing else") {
+  const Workplace place;
+  const Result drawn = place.train("new/run", "--check --figures");
+  INFO(drawn.error);
+  REQUIRE(drawn.code == 0);
+  CHECK(contains(drawn.out, "figures: new/run/figures.html\n"));
+  CHECK(contains(place.read("new/run/figures.html"), "<h2>Elastic deformation</h2>"));
+  CHECK_FALSE(fs::exists(place.path("new/run/log.jsonl")));
+  const Result alone = place.train("run", "--figures");
+  CHECK(alone.code == 2);
+  CHECK(contains(alone.error, "--figures requires --check"));
+  CHECK_FALSE(fs::exists(place.path("run")));
+}
+
 TEST_CASE("programs: --check validates, predicts and writes nothing") {
   const Workplace place;
   const Result checked = place.train("run", "--check");
