@@ -1,4 +1,6 @@
 // unet_infer: segments images with a trained model.
+#include <cstdlib>
+#include <iomanip>
 #include <iostream>
 #include <map>
 #include <optional>
@@ -11,6 +13,7 @@
 #include "tools/signals.h"
 #include "tools/spinning.h"
 #include "unet/inputs.h"
+#include "unet/model_library.h"
 #include "unet/readable.h"
 #include "unet/segmentation.h"
 
@@ -36,6 +39,27 @@ struct InferOptions {
   SegmentationOptions segmentation;
 };
 
+/// Where models that come with the program lie.
+fs::path own_models() {
+  const char* chosen = std::getenv("UNET_MODELS");
+  return model_folder(fs::read_symlink("/proc/self/exe"), chosen != nullptr ? chosen : "");
+}
+
+void list_models() {
+  const fs::path folder = own_models();
+  const std::vector<LibraryModel> models = library_models(folder);
+  std::cout << models.size() << (models.size() == 1 ? " model in " : " models in ") << folder.string() << '\n';
+  for (const LibraryModel& model : models) {
+    std::cout << '\n' << model.name << '\n';
+    if (model.card.empty()) std::cout << "  no model card\n";
+    for (const char* fact : {"for", "not for", "data", "licence", "scores"}) {
+      if (const auto found = model.card.find(fact); found != model.card.end()) {
+        std::cout << "  " << std::left << std::setw(12) << fact << found->second << '\n';
+      }
+    }
+  }
+}
+
 /// --NAME and --no-NAME; without either the value stays empty, and the model decides.
 void add_switch(CLI::App& app, const std::string& name, std::optional<bool>& value, const std::string& description) {
   app.add_flag_function(
@@ -45,9 +69,10 @@ void add_switch(CLI::App& app, const std::string& name, std::optional<bool>& val
 }
 
 void add_options(CLI::App& app, InferOptions& options) {
-  app.add_option("--model", options.model, "Model that unet_train wrote")
+  app.add_option("--model", options.model,
+                 "Model that unet_train wrote, or the name of one that comes with this program, see --list-models")
       ->required()
-      ->type_name("FILE")
+      ->type_name("FILE|NAME")
       ->group("Files");
   app.add_option("--input", options.input, "Images: a TIFF or PNG file, a folder or a quoted glob")
       ->required()
@@ -118,7 +143,7 @@ void add_options(CLI::App& app, InferOptions& options) {
       ->capture_default_str()
       ->group("Computing");
   app.add_option("--batch", options.segmentation.inference.batch,
-                 "Tiles in one pass of the network; more than 1 pays on GPUs")
+                 "Tiles in one pass of the network; the memory for tiles is that of all of them")
       ->check(CLI::Range(int64_t{1}, int64_t{1024}).description(""))
       ->type_name("N")
       ->capture_default_str()
@@ -133,6 +158,14 @@ void add_options(CLI::App& app, InferOptions& options) {
   app.add_flag("--exact", options.exact, "Results that do not depend on tiles, bit for bit; slower")
       ->group("Computing");
   add_common_options(app, options.common);
+  app.add_flag_callback(
+         "--list-models",
+         [] {
+           list_models();
+           throw CLI::Success();
+         },
+         "Print the models that come with this program: data, licence, scores; UNET_MODELS names another folder")
+      ->group("Program");
   app.footer(
       "Example: cells of all pages, as a label image and a table, averaged over eight symmetries\n"
       "  unet_infer --model run/model.safetensors --input stack.tif --output results --write instances,objects --tta "
@@ -164,7 +197,10 @@ SegmentationOptions resolve(const InferOptions& options) {
   SegmentationOptions resolved = options.segmentation;
   resolved.outputs.clear();
   for (const std::string& kind : options.write) resolved.outputs.push_back(parse_enum<Output>("--write", kind));
-  if (!options.max_memory.empty()) resolved.max_memory_bytes = parse_bytes(options.max_memory);
+  if (!options.max_memory.empty()) {
+    resolved.max_memory_bytes = parse_bytes(options.max_memory);
+    if (resolved.max_memory_bytes == 0) throw ConfigError("--max-memory: expected more than 0");
+  }
   if (options.probability_bits < 32) resolved.probability_type.kind = SampleKind::unsigned_integer;
   resolved.probability_type.bits = options.probability_bits;
   const int64_t side = parse_tile(options.tile);
@@ -271,7 +307,7 @@ int infer(const InferOptions& options) {
                     {.threads = options.common.threads,
                      .convolution = options.exact ? kernels::ConvolutionMode::direct : kernels::ConvolutionMode::fast,
                      .tf32 = options.common.precision == "tf32"});
-  const Model model = load_model(options.model, device);
+  const Model model = load_model(find_model(options.model, own_models()), device);
   segmentation.instances = instance_options(options, model);
   if (!options.common.quiet) {
     std::cout << "device: " << device_text << std::endl;

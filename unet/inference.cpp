@@ -255,7 +255,11 @@ Size predict(const Network& network, Size image, const ReadWindow& read, const I
       } else {
         const int64_t smallest = rule.smallest_input() + rule.step();
         const Size smaller = choose_tile(rule, image, std::max(size.pixels() / 2, smallest * smallest), options.stride);
-        if (smaller.pixels() >= size.pixels()) throw;
+        if (smaller.pixels() >= size.pixels()) {
+          throw OutOfMemory(concat("predict: the smallest tile, ", size.height, " x ", size.width,
+                                   " px, does not fit into memory; allow more (", error.what(), ")"),
+                            error.requested_bytes, error.limit_bytes);
+        }
         say("tiles of ", size.height, " x ", size.width, " px do not fit into memory, going on with ", smaller.height,
             " x ", smaller.width, " px");
         size = smaller;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "unet/image.h"
+#include "unet/image_metadata.h"
 
 namespace unet {
 
@@ -15,13 +16,13 @@ struct ObjectRow {
   int64_t area_px = 0;
   double centroid_x = 0, centroid_y = 0;             // px
   int64_t left = 0, top = 0, width = 0, height = 0;  // px, bounding box
-  double mean_intensity = 0;                         // of the first channel, as in the file
+  std::vector<double> mean_intensity{};              // of each channel, as in the file
 };
 
 /// A row for each of the ids 1 .. count, all of which occur.
 std::vector<ObjectRow> measure_objects(const LabelMap& ids, int32_t count, const Image& image, int64_t page);
 
-/// As CSV with a header line.
-std::string objects_csv(const std::vector<ObjectRow>& rows);
+/// As CSV with a header line; with areas in square micrometres where the pixel size is known.
+std::string objects_csv(const std::vector<ObjectRow>& rows, const PixelSize& pixel_size = {});
 
 }  // namespace unet

@@ -126,16 +126,25 @@ class RoiSink {
   ZipWriter zip_;
 };
 
-bool needs_instances(Output output) {
-  return output == Output::instances || output == Output::objects || output == Output::rois;
+bool needs_page(Output output) { return output != Output::probability && output != Output::classes; }
+
+/// The image with its gray values spread over [0,1] for looking at it: of 1000 values the lowest and the highest one
+/// become black and white at least, for single bright pixels would leave all others dark.
+Image stretched(Image image) {
+  std::vector<float> values = image.data;
+  const auto aside = static_cast<ptrdiff_t>(values.size() / 1000);
+  std::nth_element(values.begin(), values.begin() + aside, values.end());
+  const float black = values[static_cast<size_t>(aside)];
+  std::nth_element(values.begin(), values.end() - 1 - aside, values.end());
+  const float white = *(values.end() - 1 - aside), range = white > black ? white - black : 1;
+  for (float& v : image.data) v = (v - black) / range;
+  return image;
 }
-bool needs_page(Output output) { return needs_instances(output) || output == Output::overlay; }
 
 /// The results that need a whole page: instances, objects, ROIs, overlay.
 class WholePageSink final : public PageSink {
  public:
-  WholePageSink(const SegmentationJob& job, const std::vector<fs::path>& files)
-      : job_(job), with_instances_(makes_instances(job.options.outputs)) {
+  WholePageSink(const SegmentationJob& job, const std::vector<fs::path>& files) : job_(job) {
     const std::vector<Output>& outputs = job.options.outputs;
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (outputs[i] == Output::objects) objects_ = files[i];
@@ -163,31 +172,29 @@ class WholePageSink final : public PageSink {
     }
   }
   void page_done(int64_t page) override {
-    if (with_instances_) {
-      const Components found = find_instances(classes_, job_.options.instances, probability_);
-      if (writer_ && type_ == kUint16 && found.count > 65535) {
-        throw DataError(concat("instances: ", found.count, " objects on page ", page,
-                               " are more than 16 bits can number; raise --min-area"));
-      }
-      if (writer_) writer_->write_rows(found.ids);
-      if (rois_) rois_->add_page(page, found);
-      if (!objects_.empty()) {
-        const std::vector<ObjectRow> rows = measure_objects(found.ids, found.count, job_.reader.read(page), page);
-        rows_.insert(rows_.end(), rows.begin(), rows.end());
-      }
+    const Components found = find_instances(classes_, job_.options.instances, probability_);
+    if (writer_ && type_ == kUint16 && found.count > 65535) {
+      throw DataError(concat("instances: ", found.count, " objects on page ", page,
+                             " are more than 16 bits can number; raise --min-area"));
+    }
+    if (writer_) writer_->write_rows(found.ids);
+    if (rois_) rois_->add_page(page, found);
+    if (!objects_.empty()) {
+      const std::vector<ObjectRow> rows = measure_objects(found.ids, found.count, job_.reader.read(page), page);
+      rows_.insert(rows_.end(), rows.begin(), rows.end());
     }
     if (!overlay_.empty()) {
-      Image unit = job_.reader.read(page);
-      const auto [low, high] = std::minmax_element(unit.data.begin(), unit.data.end());
-      const float black = *low, range = std::max(*high - *low, 1e-20F);
-      for (float& v : unit.data) v = (v - black) / range;
-      pictures_.push_back(encode_png(overlay_picture(unit, classes_)));
+      LabelMap shown = found.ids;  // colours tell instances that touch apart, or classes where there are several
+      if (job_.model.info.network.classes > 2) {
+        for (size_t i = 0; i < shown.data.size(); ++i) shown.data[i] = shown.data[i] > 0 ? classes_.data[i] : 0;
+      }
+      pictures_.push_back(encode_png(overlay_picture(stretched(job_.reader.read(page)), shown)));
     }
   }
   void commit() override {
     if (writer_) writer_->commit();
     if (rois_) rois_->commit();
-    if (!objects_.empty()) write_file(objects_, objects_csv(rows_));
+    if (!objects_.empty()) write_file(objects_, objects_csv(rows_, job_.reader.metadata().pixel_size));
     for (size_t i = 0; i < pictures_.size(); ++i) {
       fs::path path = overlay_;
       const std::string number = padded(job_.pages[i], std::to_string(job_.reader.pages() - 1).size());
@@ -197,10 +204,9 @@ class WholePageSink final : public PageSink {
   }
 
  private:
-  bool splits() const { return with_instances_ && job_.options.instances.split > 0; }
+  bool splits() const { return job_.options.instances.split > 0; }
 
   const SegmentationJob& job_;
-  bool with_instances_;
   fs::path objects_, overlay_;
   SampleType type_ = kUint16;
   std::unique_ptr<ImageWriter> writer_;
@@ -214,7 +220,7 @@ class WholePageSink final : public PageSink {
 }  // namespace
 
 bool makes_instances(const std::vector<Output>& outputs) {
-  return std::any_of(outputs.begin(), outputs.end(), needs_instances);
+  return std::any_of(outputs.begin(), outputs.end(), needs_page);
 }
 
 std::vector<std::unique_ptr<PageSink>> make_sinks(const SegmentationJob& job, const std::vector<fs::path>& files) {
@@ -224,18 +230,16 @@ std::vector<std::unique_ptr<PageSink>> make_sinks(const SegmentationJob& job, co
     if (outputs[i] == Output::probability) sinks.push_back(std::make_unique<ProbabilitySink>(job, files[i]));
     if (outputs[i] == Output::classes) sinks.push_back(std::make_unique<ClassesSink>(job, files[i]));
   }
-  if (std::any_of(outputs.begin(), outputs.end(), needs_page)) {
-    sinks.push_back(std::make_unique<WholePageSink>(job, files));
-  }
+  if (makes_instances(outputs)) sinks.push_back(std::make_unique<WholePageSink>(job, files));
   return sinks;
 }
 
 size_t whole_page_bytes(const std::vector<Output>& outputs, const PageInfo& page) {
-  if (std::none_of(outputs.begin(), outputs.end(), needs_page)) return 0;
+  if (!makes_instances(outputs)) return 0;
   // Classes, a copy with its holes filled, the components of the background and of the rest, the probability by which
-  // they are split with seeds and parts; the image and its copy.
+  // they are split with seeds and parts; the image, its copy and the values that are looked at for contrast.
   return static_cast<size_t>(page.height * page.width) *
-         (7 * sizeof(int32_t) + 2 * sizeof(float) * static_cast<size_t>(page.channels));
+         (7 * sizeof(int32_t) + 3 * sizeof(float) * static_cast<size_t>(page.channels));
 }
 
 }  // namespace unet

@@ -60,6 +60,13 @@ void PixelScaling::to_unit(Image& image) const {
     const size_t c = i % channels;
     image.data[i] = (image.data[i] - black[c]) / (white[c] - black[c]);
   }
+  if (page.empty()) return;
+  const auto [low, high] = std::minmax_element(image.data.begin(), image.data.end());
+  if (low == image.data.end() || (*low >= 0 && *high <= 1)) return;
+  const size_t c = static_cast<size_t>(low - image.data.begin()) % channels;
+  throw DataError(concat(page, ": expected values from 0 to ", white[c], ", got ", *low * white[c], " to ",
+                         *high * white[c],
+                         "; divide the image, or train with --set data.normalisation=min_max, which takes any values"));
 }
 
 void PixelScaling::apply(Image& image) const {
@@ -76,6 +83,8 @@ std::vector<PixelScaling> pixel_scalings(InputNormalisation kind, ImageReader& r
       scalings.push_back({.black = std::vector<float>(channels, 0),
                           .white = std::vector<float>(channels, info.type.white()),
                           .centre = kind == InputNormalisation::centred ? 0.5F : 0.0F});
+      const bool may_lie_outside = info.type.kind != SampleKind::unsigned_integer;
+      if (may_lie_outside) scalings.back().page = concat(reader.path().string(), ", page ", page);
     }
     return scalings;
   }

@@ -1,6 +1,7 @@
 // From the gray values of a file to what the network sees.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "unet/config.h"
@@ -13,15 +14,17 @@ namespace unet {
 struct PixelScaling {
   std::vector<float> black, white;  // [channels]
   float centre = 0;
+  std::string page{};  // name of a page whose v have to lie in [0,1]; empty: any do
 
-  /// In place: v. Throws ShapeError for another number of channels.
+  /// In place: v. Throws ShapeError for another number of channels, DataError for values that do not lie in [0,1].
   void to_unit(Image& image) const;
   /// In place: v - centre.
   void apply(Image& image) const;
 };
 
 /// The scaling of every page of a file. `unit` and `centred` follow from the type of the samples (floating-point values
-/// count as scaled already); the others read all pixels, in bands. Sources: see InputNormalisation.
+/// have to be scaled already, signed ones not negative); the others read all pixels, in bands. Sources: see
+/// InputNormalisation.
 std::vector<PixelScaling> pixel_scalings(InputNormalisation kind, ImageReader& reader);
 
 }  // namespace unet

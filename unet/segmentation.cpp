@@ -109,7 +109,12 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
   arena.trim();  // what the file before needed for its tiles counts as free
   const size_t others = resident_bytes() + cache_bytes + kReserveBytes;
   const size_t whole_page = whole_page_bytes(options.outputs, reader.info(0));
-  const size_t free = total > others ? total - others : 0;
+  if (total <= others) {
+    throw OutOfMemory(concat(input.string(), ": the program, the model and reading take ", bytes_text(others), " of ",
+                             bytes_text(total), ", which leaves nothing for tiles; raise --max-memory"),
+                      others, total);
+  }
+  const size_t free = total - others;
   if (whole_page > free) {
     throw OutOfMemory(concat(input.string(), ": instances, objects, rois and overlay hold a whole page in memory, ",
                              bytes_text(whole_page), " with ", bytes_text(free),

@@ -17,7 +17,7 @@ enum class Output : uint8_t {
   probability,  // TIFF: of the last class, or one page a class where there are more than two
   classes,      // uint8 TIFF: the values of the training labels where they fit, else class numbers
   instances,    // uint16 or uint32 TIFF: connected objects, 0 is background
-  overlay,      // PNG a page: outlines over the image
+  overlay,      // PNG a page: outlines of instances over the image
   objects,      // CSV: one line an instance
   rois          // ZIP of ImageJ ROIs: one an instance, named PAGE-ID from 1
 };

@@ -1,5 +1,6 @@
 // Segments and scores as a user does.
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "tests/catch.h"
@@ -13,6 +14,18 @@ namespace fs = std::filesystem;
 using test::contains;
 using Result = test::ProgramResult;
 using test::Workplace;
+
+/// A variable of the environment, as long as this lives.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) { setenv(name, value.c_str(), 1); }
+  ~Variable() { unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
 
 }  // namespace
 
@@ -60,6 +73,42 @@ TEST_CASE("programs: instances are made as the model says, unless an option says
   const std::string by_user = largest_id("--min-area 5 --connectivity 4 --fill-holes --no-regrow");
   CHECK(contains(by_user, "instances: 4-connected, at least 5 px, holes filled\n"));
   CHECK(contains(by_user, "largest 1"));
+}
+
+TEST_CASE("programs: models that come with the program have names") {
+  const Workplace place;
+  REQUIRE(place.train("run").code == 0);
+  fs::create_directories(place.path("prefix/bin"));
+  fs::create_directories(place.path("prefix/share/unet/models"));
+  fs::copy_file(place.path("run/model.safetensors"), place.path("prefix/share/unet/models/discs.safetensors"));
+  test::write_text(
+      place.path("prefix/share/unet/models/discs.md"),
+      "# Discs\n\n| | |\n|---|---|\n| data | bright discs |\n| licence | CC0-1.0 |\n| scores | SEG 0.9 |\n");
+  const std::string apply = "--input images/page0.png --output p.tif --model ";
+  const Result of_folder = place.run("unet_infer", apply + "run");
+  INFO(of_folder.error);
+  REQUIRE(of_folder.code == 0);
+  const std::string expected = place.read("p.tif");
+
+  const Result none = place.run("unet_infer", apply + "discs");
+  CHECK(none.code == 2);
+  CHECK(contains(none.error, "discs"));
+
+  {
+    const Variable chosen("UNET_MODELS", place.path("prefix/share/unet/models"));
+    fs::remove(place.path("p.tif"));
+    REQUIRE(place.run("unet_infer", apply + "discs").code == 0);
+    CHECK(place.read("p.tif") == expected);
+    const Result unknown = place.run("unet_infer", apply + "disks");
+    CHECK(unknown.code == 2);
+    CHECK(contains(unknown.error, "(discs), got disks"));
+  }
+  fs::copy_file(Workplace::programs() + "/unet_infer", place.path("prefix/bin/unet_infer"));
+  const Variable installed("UNET_PROGRAMS", place.path("prefix/bin"));
+  const Result listed = place.run("unet_infer", "--list-models");
+  CHECK(listed.code == 0);
+  CHECK(contains(listed.out, "1 model in " + place.path("prefix/share/unet/models") + "\n\ndiscs\n"));
+  CHECK(contains(listed.out, "  data        bright discs\n  licence     CC0-1.0\n  scores      SEG 0.9\n"));
 }
 
 }  // namespace unet

@@ -1,7 +1,9 @@
 #include "unet/segmentation.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <set>
 
 #include "tests/catch.h"
 #include "tests/temporary_folder.h"
@@ -189,6 +191,27 @@ TEST_CASE("segmentation: chosen pages are those of the whole, under their number
   }
 }
 
+TEST_CASE("segmentation: overlays outline the instances that are kept") {
+  const Scene scene({}, 1);
+  const auto coloured = [&](int64_t min_area_px) {
+    SegmentationOptions options;
+    options.instances.min_area_px = min_area_px;
+    scene.segment({Output::overlay}, options);
+    const Image picture = ImageReader(scene.folder / "cells_overlay.png").read(0);
+    std::set<std::array<float, 3>> colours;
+    for (int64_t y = 0; y < picture.height; ++y) {
+      for (int64_t x = 0; x < picture.width; ++x) {
+        const std::array<float, 3> rgb{picture.at(y, x, 0), picture.at(y, x, 1), picture.at(y, x, 2)};
+        if (rgb[0] != rgb[1] || rgb[1] != rgb[2]) colours.insert(rgb);
+      }
+    }
+    return colours.size();
+  };
+  CHECK(coloured(0) == 5);  // a colour each
+  CHECK(coloured(2) == 4);
+  CHECK(coloured(100000) == 0);
+}
+
 TEST_CASE("segmentation: probabilities of 8 and 16 bits are the floating-point ones, rounded") {
   const Scene scene;
   scene.segment({Output::probability});
@@ -261,9 +284,9 @@ TEST_CASE("segmentation: a page that does not fit into memory is refused at once
   const Scene scene;
   SegmentationOptions options;
   options.max_memory_bytes = 1;
-  CHECK_THROWS_WITH(scene.segment({Output::rois}, options),
-                    Catch::Contains("--max-memory") && Catch::Contains("whole page"));
-  CHECK_FALSE(std::filesystem::exists(scene.folder / "cells_rois.zip"));
+  CHECK_THROWS_WITH(scene.segment({Output::probability}, options),
+                    Catch::Contains("cells.tif") && Catch::Contains("raise --max-memory"));
+  CHECK_FALSE(std::filesystem::exists(scene.folder / "cells_probability.tif"));
 }
 
 }  // namespace unet
