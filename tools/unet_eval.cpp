@@ -105,7 +105,7 @@ int eval(EvalOptions& options) {
   std::cout << '\n';
   for (const Score& score : scores) {
     const std::string remark = score.remark();
-    std::cout << std::left << std::setw(18) << score.name << std::right << std::setw(10) << std::fixed
+    std::cout << std::left << std::setw(22) << score.name << std::right << std::setw(10) << std::fixed
               << std::setprecision(6) << score.value << (remark.empty() ? "" : "   " + remark) << '\n';
   }
   return kDone;

@@ -157,6 +157,7 @@ void add_scores(std::vector<Score>& scores, Metric metric, const Tally& tally) {
     case Metric::isbi2012: {
       const Isbi2012::Scores best = tally.isbi2012.scores();
       scores.push_back(best_score("warping_error", best.warping_error));
+      scores.push_back(best_score("warping_error_classic", best.warping_error_classic));
       scores.push_back(best_score("rand_error", best.rand_error));
       scores.push_back(best_score("pixel_error", best.pixel_error));
       scores.push_back(best_score("v_rand", best.v_rand));

@@ -48,6 +48,7 @@ void Isbi2012::add(const Image& probabilities, const LabelMap& truth) {
     if (k < splits_and_merges_.size()) {
       const WarpingMistakes mistakes = warping_mistakes(probabilities, true_cells, threshold);
       splits_and_merges_[k] += mistakes.splits + mistakes.merges;
+      mistakes_[k] += mistakes.total();
     }
     const LabelMap predicted = segments(above(probabilities, threshold));
     rand_[k] += rand_pairs(segment_overlap(predicted, true_segments));
@@ -65,6 +66,8 @@ Isbi2012::Scores Isbi2012::scores() const {
   return {
       .warping_error = best(splits_and_merges_.size(), std::less<>(),
                             [&](size_t k) { return static_cast<double>(splits_and_merges_[k]) / pixels; }),
+      .warping_error_classic =
+          best(mistakes_.size(), std::less<>(), [&](size_t k) { return static_cast<double>(mistakes_[k]) / pixels; }),
       .rand_error = best(kThresholds, std::less<>(), [&](size_t k) { return 1 - rand_[k].f_score(); }),
       .pixel_error = {pixel_error.error, pixel_error.threshold},
       .v_rand = best(kThresholds, std::greater<>(), [&](size_t k) { return v_rand_[k] / pages; }),

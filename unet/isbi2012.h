@@ -25,10 +25,11 @@ class Isbi2012 {
 
   struct Scores {
     BestScore warping_error;  // pixels that split or merge cells after warping, of all pixels; thresholds 0 .. 0.9
-    BestScore rand_error;     // 1 - F score of pairs of pixels, summed over the stack
-    BestScore pixel_error;    // 1 - F1 of cell pixels, summed over the stack
-    BestScore v_rand;         // after thinning the predicted membranes, mean over pages
-    BestScore v_info;         // the same
+    BestScore warping_error_classic;  // all pixels that differ after warping, of all pixels: Jain et al. 2010
+    BestScore rand_error;             // 1 - F score of pairs of pixels, summed over the stack
+    BestScore pixel_error;            // 1 - F1 of cell pixels, summed over the stack
+    BestScore v_rand;                 // after thinning the predicted membranes, mean over pages
+    BestScore v_info;                 // the same
   };
   Scores scores() const;
 
@@ -36,7 +37,7 @@ class Isbi2012 {
   static constexpr size_t kThresholds = PixelError::kThresholds;
 
   PixelError pixel_error_;
-  std::array<int64_t, kThresholds - 1> splits_and_merges_{};
+  std::array<int64_t, kThresholds - 1> splits_and_merges_{}, mistakes_{};
   std::array<RandCounts, kThresholds> rand_{};
   std::array<double, kThresholds> v_rand_{}, v_info_{};  // sums over pages
   int64_t pages_ = 0, pixels_ = 0;

@@ -78,7 +78,7 @@ TEST_CASE("evaluation: what suits the data is scored, once") {
     return text;
   };
   CHECK(names(scores_of({0, 255, 255}, {0, 255, 255}, {}, {})) ==
-        "warping_error rand_error pixel_error v_rand v_info iou_class_0 iou_class_1 dice_class_0 dice_class_1 "
+        "warping_error warping_error_classic rand_error pixel_error v_rand v_info iou_class_0 iou_class_1 dice_class_0 dice_class_1 "
         "pixel_accuracy ");
   CHECK(names(scores_of({0, 1, 2}, {0, 1, 1}, {.labels = LabelKind::instances}, {})) ==
         "seg ap_50 ap_50_95 panoptic_quality count_error iou_class_0 iou_class_1 dice_class_0 dice_class_1 "

@@ -104,6 +104,9 @@ TEST_CASE("isbi2012: known pages, one by one and as a stack") {
   CHECK(scores_of({test::shifted()}).warping_error.value == 0);
   CHECK(scores_of({test::split()}).warping_error.value == Approx(1.0 / 49));
   CHECK(scores_of({test::pierced()}).warping_error.value == 0);
+  CHECK(scores_of({test::pierced()}).warping_error_classic.value == Approx(1.0 / 81));
+  CHECK(scores_of({test::merged()}).warping_error_classic.value == Approx(1.0 / 49));
+  CHECK(scores_of({test::shifted()}).warping_error_classic.value == 0);
   CHECK(scores_of({test::shifted()}).rand_error.value == Approx(0.165049).margin(5e-7));
 
   const Isbi2012::Scores stack = scores_of({test::merged(), test::shifted(), test::split()});
