@@ -28,4 +28,5 @@ count() { grep -cE "$1" "$log" || true; }
 echo
 echo "$(count '^ *[0-9]+/[0-9]+ Test +#') tests: $(count 'Test +#.* Passed +') passed," \
   "$(count 'Test +#.*\*\*\*Skipped') skipped, $(count 'Test +#.*\*\*\*(Failed|Timeout|Exception|Not Run)') failed"
+sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: (.*[^ .]) *\.*\*\*\*Skipped.*/skipped: \1/p' "$log"
 exit "$status"
