@@ -48,11 +48,12 @@ train() {
     >>"$run/output.txt" 2>&1 || { tail -n 3 "$run/output.txt" >&2; return 1; }
 }
 
-# infer RUN OPTION...: segments with the run's model.
+# infer RUN OPTION...: segments with the run's model; RUN may also be a model's file or name.
 infer() {
-  local run=$1
+  local model=$1
+  [[ ! -d $model ]] || model=$model/model.safetensors
   shift
-  "$bin/unet_infer" --model "$run/model.safetensors" --threads "$threads" --quiet "$@" "${infer_options[@]}"
+  "$bin/unet_infer" --model "$model" --threads "$threads" --quiet "$@" "${infer_options[@]}"
 }
 
 # score JSON KEY: a number from what unet_eval --json wrote.
