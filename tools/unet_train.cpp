@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <iostream>
 
-#include "engine/tensor_file.h"
 #include "kernels/error.h"
 #include "tools/cli.h"
 #include "tools/device.h"
@@ -283,7 +282,7 @@ int train(TrainOptions& options) {
   if (talk) std::cout << "device: " << device_text << std::endl;
   Trainer trainer(device, config, std::move(data.set), data.info);
   if (!options.initial_model.empty()) {
-    engine::load_tensors(engine::SafetensorsFile(options.initial_model), trainer.network().parameters());
+    load_initial_weights(options.initial_model, trainer.network(), trainer.info());
   }
   if (options.check) {
     print_prediction(trainer);

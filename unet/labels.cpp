@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "kernels/error.h"
+#include "unet/components.h"
 
 namespace unet {
 namespace {
@@ -30,6 +31,20 @@ std::map<int32_t, int64_t> count_values(const LabelMap& labels) {
   }
   return counts;
 }
+
+/// Into how many regions the values above 0 fall: a label map has one or a few of each value, an image very many.
+struct Regions {
+  int64_t values = 0, regions = 0;  // counted on each page
+
+  void add(LabelMap labels, const std::map<int32_t, int64_t>& counts, int64_t ignore) {
+    std::replace_if(
+        labels.data.begin(), labels.data.end(), [ignore](int32_t value) { return value == ignore; }, 0);
+    values += std::count_if(counts.begin(), counts.end(),
+                            [ignore](const auto& count) { return count.first > 0 && count.first != ignore; });
+    regions += connected_components(labels, Connectivity::eight).count;
+  }
+  bool are_of_an_image() const { return regions > 10 * values; }
+};
 
 }  // namespace
 
@@ -101,11 +116,15 @@ LabelSurvey survey_labels(const std::vector<InputPage>& pages, const DataConfig&
   LabelSurvey survey;
   survey.ignore = config.ignore;
   std::unique_ptr<ImageReader> reader;
+  Regions regions;     // on pages of many values
   bool narrow = true;  // all files have at most 8 bits
   for (const InputPage& page : pages) {
     if (!reader || reader->path() != page.file) reader = std::make_unique<ImageReader>(page.file);
     narrow = narrow && page.info.type.bits <= 8;
-    for (const auto& [value, count] : count_values(read_label_values(*reader, page.page))) {
+    const LabelMap labels = read_label_values(*reader, page.page);
+    const std::map<int32_t, int64_t> counts = count_values(labels);
+    if (counts.size() > kMaxDetectedClasses) regions.add(labels, counts, survey.ignore);
+    for (const auto& [value, count] : counts) {
       survey.histogram[value] += count;
       if (value > 0 && value != survey.ignore) ++survey.objects;
     }
@@ -121,6 +140,12 @@ LabelSurvey survey_labels(const std::vector<InputPage>& pages, const DataConfig&
   survey.detected = config.labels == LabelKind::automatic;
   survey.kind = config.labels;
   if (survey.detected) {
+    if (regions.are_of_an_image()) {
+      throw DataError(concat("read labels ", pages.front().file.string(),
+                             ": expected one or a few regions of each value, got ", regions.regions / regions.values,
+                             " on average, as in an image; are images and labels mixed up? "
+                             "Where these are labels, say what they mean: classes or instances"));
+    }
     const bool few = values.size() <= (narrow ? kMaxDetectedClasses : 2);
     survey.kind = few ? LabelKind::classes : LabelKind::instances;
   }

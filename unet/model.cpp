@@ -101,4 +101,24 @@ Model load_model(const std::filesystem::path& path, const std::shared_ptr<engine
   return {std::move(info), std::move(network)};
 }
 
+void load_initial_weights(const std::filesystem::path& path, const Network& network, const ModelInfo& info) {
+  const engine::SafetensorsFile file(path);
+  const ModelInfo model = model_info(file.metadata());
+  const auto require_equal = [&](const char* key, const auto& ours, const auto& theirs) {
+    if (ours == theirs) return;
+    throw CheckpointError(concat("initial model: expected ", key, " = ", ours, " as in this run, got ", theirs, " in ",
+                                 path.string(), "; set the same in this run, or start from another model"));
+  };
+  const NetworkConfig &ours = info.network, &theirs = model.network;
+  const auto last_up = [](const NetworkConfig& n) { return n.last_up_channels == 0 ? n.width : n.last_up_channels; };
+  require_equal("network.in_channels", ours.in_channels, theirs.in_channels);
+  require_equal("network.classes", ours.classes, theirs.classes);
+  require_equal("network.depth", ours.depth, theirs.depth);
+  require_equal("network.width", ours.width, theirs.width);
+  require_equal("network.up_relu", ours.up_relu, theirs.up_relu);
+  require_equal("network.last_up_channels", last_up(ours), last_up(theirs));
+  require_equal("data.normalisation", name_of(info.normalisation), name_of(model.normalisation));
+  engine::load_tensors(file, network.parameters());
+}
+
 }  // namespace unet

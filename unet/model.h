@@ -42,4 +42,9 @@ void save_model(const std::filesystem::path& path, const Network& network, const
 /// Throws CheckpointError where the file is damaged or no model of this program, IoError where it cannot be read.
 Model load_model(const std::filesystem::path& path, const std::shared_ptr<engine::Device>& device);
 
+/// Fine-tuning: sets the network's weights to those of a model of the same architecture whose images were normalised
+/// alike. `info` describes the run that starts. Throws CheckpointError naming the first setting that differs and both
+/// values, and what load_model() throws.
+void load_initial_weights(const std::filesystem::path& path, const Network& network, const ModelInfo& info);
+
 }  // namespace unet

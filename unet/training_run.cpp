@@ -115,6 +115,10 @@ class RunFolder {
       throw ConfigError(concat("training: ", options_.folder.string(),
                                " holds a run already; go on with --resume, or give another folder"));
     }
+    if (options_.resume && !fs::exists(log)) {
+      throw ConfigError(concat("training: ", options_.folder.string(),
+                               " holds no run to go on with; start one without --resume, or give the run's folder"));
+    }
     std::error_code error;
     fs::create_directories(checkpoints_, error);
     if (error) throw IoError(concat("training: cannot make ", checkpoints_.string(), ": ", error.message()));

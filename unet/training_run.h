@@ -32,7 +32,8 @@ enum class TrainingEnd : uint8_t { finished, time_limit, early_stop, stopped };
 /// there are no validation pages).
 ///
 /// One process at a time may use a folder; a second one is told so. With `resume` it goes on from the newest checkpoint
-/// that can be loaded; without, a folder that holds a run is an error. Throws ConfigError, CheckpointError, IoError,
+/// that can be loaded, or from the beginning where the run ended before its first; a folder without a run is an error.
+/// Without `resume` a folder that holds a run is one. Throws ConfigError, CheckpointError, IoError,
 /// NumericError; the last checkpoint stays usable whatever happens.
 TrainingEnd run_training(Trainer& trainer, const TrainingRunOptions& options, const TrainingObserver& observer);
 

@@ -146,6 +146,24 @@ TEST_CASE("programs: waiting threads spin briefly, unless the user decides other
   CHECK(shown("GOMP_SPINCOUNT=77").find("GOMP_SPINCOUNT = '77'") != std::string::npos);
 }
 
+TEST_CASE("programs: fine-tuning starts from a model of the same kind, and says what is not the same") {
+  const Workplace place;
+  REQUIRE(place.train("first").code == 0);
+  const std::string start = "--init first/model.safetensors --quiet ";
+  CHECK(place.train("second", start).code == 0);
+  const auto refused = [&](const std::string& setting, const std::string& named) {
+    const Result result = place.train("other", start + "--set " + setting);
+    INFO(result.error);
+    CHECK(result.code == 7);
+    CHECK(contains(result.error, named));
+  };
+  refused("data.normalisation=unit",
+          "data.normalisation = unit as in this run, got min_max in first/model.safetensors");
+  refused("network.width=5", "network.width = 5 as in this run, got 4");
+  refused("network.up_relu=true", "network.up_relu = 1");
+  refused("network.last_up_channels=6", "network.last_up_channels = 6 as in this run, got 4");
+}
+
 TEST_CASE("programs: errors have their exit code and name what is wrong") {
   const Workplace place;
   const auto refused = [&](const std::string& program, const std::string& arguments, int code,
@@ -172,6 +190,8 @@ TEST_CASE("programs: errors have their exit code and name what is wrong") {
   refused("unet_train", data + "--val-pages 1 --val-images images --val-labels labels", 2, "--val-images");
   refused("unet_train", data + "--config missing.toml", 4, "missing.toml");
   refused("unet_train", data + "--device cpu --precision tf32", 2, "tf32");
+  refused("unet_train", data + "--resume", 2, "run holds no run to go on with");
+  refused("unet_train", "--images labels --labels images --out run", 3, "as in an image");
   refused("unet_train", "--images nowhere --labels labels --out run", 4, "nowhere");
   fs::remove(place.path("labels/page3.png"));
   refused("unet_train", data, 3, "page3.png");

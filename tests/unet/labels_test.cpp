@@ -127,4 +127,32 @@ TEST_CASE("masks saved as color pictures count by one channel if all agree") {
   CHECK_THROWS_WITH(read_label_values(other, 0), Contains("row 0, column 1"));
 }
 
+TEST_CASE("an image is no label map, unless it is said to be one") {
+  LabelMap image(40, 50), disks(40, 50), dots(40, 50), outlined(40, 50);
+  for (int64_t y = 0; y < 40; ++y) {
+    for (int64_t x = 0; x < 50; ++x) {
+      image.at(y, x) = static_cast<int32_t>(100 + (x * x + 7 * y + x * y) % 60);
+      disks.at(y, x) = static_cast<int32_t>(1 + y / 5 * 10 + x / 5);  // 80 objects that touch
+      // Cells among 400 fragments of an ignored value, which are no objects.
+      outlined.at(y, x) = y < 8 ? 100 + x / 2 : y % 2 == 1 && x % 2 == 1 ? 255 : 0;
+      dots.at(y, x) = y % 4 == 0 && x % 3 == 0 ? static_cast<int32_t>(50 * y + x) : 0;  // single pixels
+    }
+  }
+  const auto survey = [](const LabelMap& labels, LabelKind kind, SampleType type) {
+    const LabelFolder folder;
+    write_labels(folder / "a.tif", labels, type);
+    return folder.survey(kind);
+  };
+  CHECK_THROWS_WITH(survey(image, LabelKind::automatic, kUint8),
+                    Contains("a.tif") && Contains("regions of each value, got ") && Contains("as in an image"));
+  CHECK_THROWS_AS(survey(image, LabelKind::automatic, kUint16), DataError);
+  CHECK(survey(image, LabelKind::instances, kUint16).kind == LabelKind::instances);
+  CHECK(survey(disks, LabelKind::automatic, kUint16).objects == 80);
+  const LabelFolder folder;
+  write_labels(folder / "a.tif", outlined, kUint16);
+  CHECK(folder.survey(LabelKind::automatic, 255).objects == 25);
+  CHECK_THROWS_AS(folder.survey(), DataError);
+  CHECK(survey(dots, LabelKind::automatic, kUint16).kind == LabelKind::instances);
+}
+
 }  // namespace unet
