@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The U-Net beside the networks before it, a sliding window and an FCN with additive skips, trained for the same time.
 # Usage: baselines.sh DATA OUT    DATA: isbi2012, with train-volume.tif and train-labels.tif. See docs/experiments/baselines.md
-#   TIME_LIMIT [2m]: processor time to train each for; UNET_BENCHMARKS [build-bench/benchmarks]: folder of the program;
+#   TIME_LIMIT [4m]: processor time to train each for; UNET_BENCHMARKS [build-bench/benchmarks]: folder of the program;
 #   the others are told in common.sh
 set -euo pipefail
 here=$(dirname "$0")
@@ -14,6 +14,6 @@ mkdir -p "$out"
 
 say "Train on 20 pages and segment 5, method by method"
 "$benchmark" --images "$data/train-volume.tif" --labels "$data/train-labels.tif" --val-pages 20-24 \
-  --time-limit "${TIME_LIMIT:-2m}" --threads "$threads" --seed "$seed" \
+  --time-limit "${TIME_LIMIT:-4m}" --threads "$threads" --seed "$seed" \
   --json "$out/scores.json" --picture "$out/probabilities.png" | tee "$out/table.md"
 echo "scores: $out/scores.json   probabilities of page 20: $out/probabilities.png"
