@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Everything that only a machine with an NVIDIA GPU can show, in one command: correctness first, then speed.
 #
-# Usage: gpu_check.sh [--quick | --full] [--binaries DIR] [--output DIR] [--part NAME]... [--dry-run]
+# Usage: gpu_check.sh [--quick | --full] [--binaries DIR] [--output DIR] [--data DIR] [--part NAME]... [--dry-run]
 #        gpu_check.sh --pack DIR [--binaries DIR]
 #   --quick        ends within nine minutes (default); --full takes what it needs, about an hour
 #   --binaries DIR prebuilt programs: a build folder, or what --pack made. Without it the preset `cuda` is built here,
 #                  which takes nvcc; on the machine with the GPU no compiler is needed then
+#   --data DIR     real images for the part `experiments`: any of the folders isbi2012 and DIC-C2DH-HeLa, as the scripts in
+#                  tools/experiments/ take them
 #   --output DIR   where logs, documents and summary.md go (default: gpu-check)
 #   --part NAME    only this part, with all the time of its form; may be repeated
 #   --dry-run      print the plan, run nothing
@@ -16,18 +18,19 @@ set -euo pipefail
 
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 root=$(dirname "$(dirname "$self")")
-form=quick binaries='' output=gpu-check dry_run=false pack='' inner='' only=()
-usage() { sed -n '2,16p' "$self" | sed 's/^# \{0,1\}//'; }
+form=quick binaries='' output=gpu-check data='' dry_run=false pack='' inner='' only=()
+usage() { sed -n '2,18p' "$self" | sed 's/^# \{0,1\}//'; }
 while (($# > 0)); do
   case $1 in
     --quick | --full) form=${1#--} ;;
     --dry-run) dry_run=true ;;
     --help | -h) usage; exit 0 ;;
-    --binaries | --output | --part | --pack | --run-part)
+    --binaries | --output | --data | --part | --pack | --run-part)
       [[ $# -ge 2 ]] || { echo "gpu_check.sh: $1 takes a value" >&2; exit 2; }
       case $1 in
         --binaries) binaries=$2 ;;
         --output) output=$2 ;;
+        --data) data=${2:+$(realpath -m "$2")} ;;
         --part) only+=("$2") ;;
         --pack) pack=$2 ;;
         --run-part) inner=$2 ;;  # how a part runs under its time limit
@@ -48,11 +51,12 @@ training     80  900  loss curves on made-up micrographs in f32, tf32 and bf16 a
 sanitizer    60 1800  compute-sanitizer finds no bad access, race, uninitialised read or misused barrier
 layers      100 1500  time and error of every layer and pass beside cuDNN, ceilings of this GPU
 network      60 1800  time of forward pass and training step beside PyTorch, after the losses agree
-report       10   60  tables and charts of the measurements'
+report       10   60  tables and charts of the measurements
+experiments   0 3600  results at full width on real images, with --data: scores of ISBI 2012 and DIC-C2DH-HeLa'
 
 # ---------------------------------------------------------------------------------------------------------- programs
 programs=(cudnn_tests conformance_record gpu_determinism_check gpu_op_benchmark
-          network_benchmark make_synthetic_data unet_infer unet_train)
+          network_benchmark make_synthetic_data unet_eval unet_infer unet_train)
 
 # Path of a program in $binaries or a folder below it; empty where it is not there.
 program() {
@@ -231,6 +235,28 @@ part_network() {
   "$root/benchmarks/peers/run_gpu.py" "${options[@]}"
 }
 
+part_experiments() {
+  local train runs=0 time_limit=600
+  [[ -n $data ]] || { echo "skipped: no images were given by --data"; return 77; }
+  train=$(needed_program unet_train) || { echo "$train"; return 77; }
+  export UNET_BIN=${train%/*} UNET_INFER_OPTIONS='--device cuda' UNET_THREADS
+  UNET_THREADS=$(nproc)  # half of them make samples
+  [[ ! -d $data/isbi2012 ]] || runs=$((runs + 1))
+  [[ ! -d $data/DIC-C2DH-HeLa ]] || runs=$((runs + 2))
+  ((runs > 0)) || { echo "skipped: $data holds neither isbi2012 nor DIC-C2DH-HeLa"; return 77; }
+  ((time_limit * runs + 60 <= limit)) || time_limit=$(((limit - 60) / runs))  # a minute to segment and score
+  local device="--device cuda --precision bf16 --time-limit ${time_limit}s"
+  if [[ -d $data/isbi2012 ]]; then
+    PARTS=folds FOLDS=4 PRESET=em STEPS=60000 UNET_TRAIN_OPTIONS=$device \
+      "$root/tools/experiments/isbi2012.sh" "$data/isbi2012" "$output/isbi2012" || return 1
+  fi
+  if [[ -d $data/DIC-C2DH-HeLa ]]; then
+    RUNS='early late' SCALE=0.5 STEPS=60000 \
+      UNET_TRAIN_OPTIONS="$device --set network.width=64 --set network.depth=4 --set network.dropout=0.5 --set tile.input=316" \
+      "$root/tools/experiments/hela.sh" "$data/DIC-C2DH-HeLa" "$output/hela" || return 1
+  fi
+}
+
 part_report() {
   local options=(--out "$output")
   [[ -s $output/ops.json ]] && options+=(--ops "$output/ops.json")
@@ -301,6 +327,8 @@ while read -r name quick full shows; do
   ((limit <= left)) || limit=$left
   if ! $gpu; then
     verdict='not run: no GPU'
+  elif ((limit == 0 && left > 5)); then
+    verdict='left out of the quick form'
   elif ((limit < 5)); then
     verdict='not run: no time left'
     failed=1
@@ -308,7 +336,7 @@ while read -r name quick full shows; do
     echo "== $name: $shows (at most $limit s)"
     status=0
     GPU_CHECK_LIMIT=$limit timeout -k 10 "$limit" bash "$self" "--$form" --run-part "$name" --binaries "$binaries" \
-      --output "$output" >"$output/$name.log" 2>&1 </dev/null || status=$?
+      --data "$data" --output "$output" >"$output/$name.log" 2>&1 </dev/null || status=$?
     case $status in
       0) verdict=passed ;;
       77) verdict="skipped: $(grep -h '^skipped:' "$output/$name.log" | tail -n 1 | cut -d' ' -f2- || true)" ;;

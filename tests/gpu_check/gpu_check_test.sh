@@ -71,6 +71,21 @@ rm "$scratch/bin/gpu_determinism_check"
 run 0 --binaries "$scratch/bin" --part determinism
 says '^\| determinism \| skipped: .* holds no program gpu_determinism_check'
 
+# Real images are the user's to give; the scores end in the log.
+fresh
+run 0 --binaries "$scratch/bin" --part experiments
+says '^\| experiments \| skipped: no images were given by --data'
+run 0 --binaries "$scratch/bin" --part experiments --data "$scratch/path"
+says '^\| experiments \| skipped: .* holds neither isbi2012 nor DIC-C2DH-HeLa'
+mkdir -p "$scratch/data/isbi2012"
+touch "$scratch/data/isbi2012/train-volume.tif" "$scratch/data/isbi2012/train-labels.tif"
+stand_in unet_infer 'echo "$*" >>"$(dirname "$0")/infer"'
+stand_in unet_eval 'while (($# > 0)); do [[ $1 != --json ]] || echo "{\"v_rand\": 0.75}" >"$2"; shift; done'
+run 0 --binaries "$scratch/bin" --part experiments --data "$scratch/data"
+says '^\| experiments \| passed'
+grep -q '^fold4 *rot7 .* 0.75' "$scratch/out/experiments.log" || { echo "FAILED: no scores"; cat "$scratch/out/experiments.log"; failures=$((failures + 1)); }
+grep -q -- '--tta rot7 .*--device cuda' "$scratch/bin/infer" || { echo "FAILED: not on the GPU"; failures=$((failures + 1)); }
+
 # One precision that does not learn, one that tells no numbers, one that never repeats.
 fresh
 sed -i 's/print 0.2 + 0.5/print (\\"$precision\\" == \\"bf16\\" ? 0.7 : 0.2) + 0.5/' "$scratch/bin/unet_train"
