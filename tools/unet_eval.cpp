@@ -15,7 +15,7 @@ struct EvalOptions {
   CommonOptions common;
   std::vector<std::string> metrics{"all"};
   std::string truth, prediction, pages, json;
-  std::string labels = "auto";
+  std::string labels = "auto", predicted = "auto";
   DataConfig data;
   EvaluationOptions evaluation;
 };
@@ -49,6 +49,13 @@ void add_options(CLI::App& app, EvalOptions& options) {
       ->type_name("auto|classes|instances")
       ->capture_default_str()
       ->group("Scores");
+  app.add_option("--predicted", options.predicted,
+                 "What the predictions hold; auto: floating-point values are probabilities, integers against instances "
+                 "are ids, others classes if the truth has all their values, else probabilities of up to 255 or 65535")
+      ->check(CLI::IsMember({"auto", "probabilities", "classes", "instances"}).description(""))
+      ->type_name("auto|probabilities|classes|instances")
+      ->capture_default_str()
+      ->group("Scores");
   app.add_option("--background", options.data.background,
                  "Of classes, the true value of what lies between objects [the smallest]")
       ->check(CLI::NonNegativeNumber.description(""))
@@ -80,6 +87,7 @@ void add_options(CLI::App& app, EvalOptions& options) {
 
 int eval(EvalOptions& options) {
   options.data.labels = parse_enum<LabelKind>("--labels", options.labels);
+  options.evaluation.predictions = parse_enum<PredictionKind>("--predicted", options.predicted);
   const auto wants = [&](std::string_view name) {
     return std::find(options.metrics.begin(), options.metrics.end(), name) != options.metrics.end();
   };
@@ -96,13 +104,13 @@ int eval(EvalOptions& options) {
   if (options.common.verbose) {
     for (const auto& [prediction, truth] : pages) std::cout << prediction.name() << "  <-  " << truth.name() << '\n';
   }
-  const std::vector<Score> scores = evaluate(pages, options.data, options.evaluation);
+  const auto [kind, scores] = evaluate(pages, options.data, options.evaluation);
   if (!options.json.empty()) write_file(options.json, scores_json(scores, pages.size()));
   if (options.common.quiet) return kDone;
   std::cout << pages.size() << (pages.size() == 1 ? " page" : " pages");
   if (pages.size() < predictions.size()) std::cout << " of " << predictions.size() << " predicted";
   if (pages.size() < true_pages.size()) std::cout << ", of " << true_pages.size() << " with truth";
-  std::cout << '\n';
+  std::cout << "; the predictions are " << name_of(kind) << '\n';
   for (const Score& score : scores) {
     const std::string remark = score.remark();
     std::cout << std::left << std::setw(22) << score.name << std::right << std::setw(10) << std::fixed

@@ -41,43 +41,73 @@ Prediction from_probability(Image probability) {
   return prediction;
 }
 
-Prediction read_prediction(ImageReader& reader, const InputPage& page, const LabelSurvey& truth) {
+/// Whether all values of all pages are class values of the truth.
+bool are_classes(const std::vector<PagePair>& pages, const LabelSurvey& truth) {
+  FileReader files;
+  return std::all_of(pages.begin(), pages.end(), [&](const PagePair& pair) {
+    const LabelMap values = files.open(pair.image.file).read_labels(pair.image.page);
+    return std::all_of(values.data.begin(), values.data.end(), [&](int32_t v) { return truth.class_of(v) >= 0; });
+  });
+}
+
+PredictionKind kind_of(const std::vector<PagePair>& pages, const LabelSurvey& truth, PredictionKind told) {
+  if (told != PredictionKind::automatic) return told;
+  for (const auto& [predicted, label] : pages) {
+    if (!predicted.info.type.is_integer()) return PredictionKind::probabilities;
+  }
+  if (truth.kind == LabelKind::instances) return PredictionKind::instances;
+  return truth.classes() != 2 || are_classes(pages, truth) ? PredictionKind::classes : PredictionKind::probabilities;
+}
+
+/// Throws DataError for predictions that cannot be compared with this truth.
+void check_kind(PredictionKind kind, const LabelSurvey& truth) {
+  if (kind == PredictionKind::probabilities && truth.classes() != 2) {
+    throw DataError(concat("evaluate: the predictions are probabilities, but the truth has ", truth.classes(),
+                           " classes; write them with --write classes"));
+  }
+  const bool of_instances = truth.kind == LabelKind::instances;
+  if ((kind == PredictionKind::instances) != of_instances && kind != PredictionKind::probabilities) {
+    throw DataError(concat("evaluate: the predictions are ", name_of(kind), ", but the truth is of ",
+                           of_instances ? "instances" : "classes"));
+  }
+}
+
+Image read_probability(ImageReader& reader, const InputPage& page) {
+  const SampleType type = page.info.type;
+  if (type.is_integer() && (type.kind != SampleKind::unsigned_integer || type.bits > 16)) {
+    throw DataError(concat(
+        "evaluate: ", page.name(),
+        ": expected probabilities as floating-point values or unsigned integers of up to 16 bits, got ", type.name()));
+  }
+  Image probability = reader.read(page.page);
+  for (float& p : probability.data) {
+    p /= type.white();
+    if (p >= 0 && p <= 1) continue;
+    throw DataError(
+        concat("evaluate: ", page.name(), ": expected probabilities from 0 to 1, got ", p, "; scale the values"));
+  }
+  return probability;
+}
+
+Prediction read_prediction(ImageReader& reader, const InputPage& page, const LabelSurvey& truth, PredictionKind kind) {
   if (page.info.channels != 1) {
     throw DataError(concat("evaluate: ", page.name(), ": expected one channel, got ", page.info.channels));
   }
-  const SampleType type = page.info.type;
-  if (!type.is_integer()) {
-    if (truth.classes() != 2) {
-      throw DataError(concat("evaluate: ", page.name(), " holds probabilities, but the truth has ", truth.classes(),
-                             " classes; write them with --write classes"));
-    }
-    Image probability = reader.read(page.page);
-    const auto outside = [](float p) { return p < 0 || p > 1; };
-    const auto bad = std::find_if(probability.data.begin(), probability.data.end(), outside);
-    if (bad != probability.data.end()) {
-      throw DataError(
-          concat("evaluate: ", page.name(), ": expected probabilities from 0 to 1, got ", *bad, "; scale the values"));
-    }
-    return from_probability(std::move(probability));
-  }
-
+  if (kind == PredictionKind::probabilities) return from_probability(read_probability(reader, page));
   LabelMap values = reader.read_labels(page.page);
-  if (truth.kind == LabelKind::instances) {
+  if (kind == PredictionKind::instances) {
     LabelMap ids = values;
     for (int32_t& value : values.data) value = value > 0 ? 1 : 0;
     return {.classes = std::move(values), .ids = std::move(ids)};
   }
-  if (std::all_of(values.data.begin(), values.data.end(), [&](int32_t value) { return truth.class_of(value) >= 0; })) {
-    for (int32_t& value : values.data) value = truth.class_of(value);
-    return {.classes = std::move(values)};
+  for (int32_t& value : values.data) {
+    const int32_t found = truth.class_of(value);
+    if (found < 0) {
+      throw DataError(concat("evaluate: ", page.name(), ": expected the truth's class values, got ", value));
+    }
+    value = found;
   }
-  if (truth.classes() != 2 || type.kind != SampleKind::unsigned_integer || type.bits > 16) {
-    throw DataError(concat("evaluate: ", page.name(), ": expected the truth's class values, got others"));
-  }
-  Image probability(values.height, values.width);
-  std::transform(values.data.begin(), values.data.end(), probability.data.begin(),
-                 [one = type.white()](int32_t value) { return static_cast<float>(value) / one; });
-  return from_probability(std::move(probability));
+  return {.classes = std::move(values)};
 }
 
 /// Classes or ids of the true page: -1 where ignored.
@@ -102,7 +132,7 @@ void add_per_class(std::vector<Score>& scores, const char* name, const Confusion
 }
 
 /// Why a metric cannot be computed; empty where it can.
-std::string obstacle(Metric metric, const LabelSurvey& truth, const std::vector<PagePair>& pages) {
+std::string obstacle(Metric metric, const LabelSurvey& truth, PredictionKind predictions) {
   const std::string kind = truth.kind == LabelKind::instances ? "instances" : concat(truth.classes(), " classes");
   if (metric == Metric::isbi2012) {
     if (truth.kind != LabelKind::classes || truth.classes() != 2) {
@@ -114,11 +144,9 @@ std::string obstacle(Metric metric, const LabelSurvey& truth, const std::vector<
     if (truth.kind != LabelKind::instances) {
       return concat(name_of(metric), ": expected instance ids as truth (force with --labels instances), got ", kind);
     }
-    for (const auto& [predicted, label] : pages) {
-      if (!predicted.info.type.is_integer()) {
-        return concat(name_of(metric), ": ", predicted.name(), ": expected instance ids, got ",
-                      predicted.info.type.name(), " values; write them with --write instances");
-      }
+    if (predictions != PredictionKind::instances) {
+      return concat(name_of(metric), ": expected instance ids, the predictions are ", name_of(predictions),
+                    "; write them with --write instances");
     }
   }
   return {};
@@ -126,13 +154,13 @@ std::string obstacle(Metric metric, const LabelSurvey& truth, const std::vector<
 
 /// The metrics asked for, or all that can be computed.
 std::vector<Metric> chosen_metrics(const std::vector<Metric>& asked, const LabelSurvey& truth,
-                                   const std::vector<PagePair>& pages) {
+                                   PredictionKind predictions) {
   std::vector<Metric> chosen;
   for (size_t i = 0; i < EnumNames<Metric>::value.size(); ++i) {
     const auto metric = static_cast<Metric>(i);
     const bool is_asked = std::find(asked.begin(), asked.end(), metric) != asked.end();
     if (!asked.empty() && !is_asked) continue;
-    const std::string why_not = obstacle(metric, truth, pages);
+    const std::string why_not = obstacle(metric, truth, predictions);
     if (is_asked && !why_not.empty()) throw DataError(why_not);
     if (why_not.empty()) chosen.push_back(metric);
   }
@@ -213,12 +241,13 @@ std::string Score::remark() const {
   return text;
 }
 
-std::vector<Score> evaluate(const std::vector<PagePair>& pages, const DataConfig& config,
-                            const EvaluationOptions& options) {
+Evaluation evaluate(const std::vector<PagePair>& pages, const DataConfig& config, const EvaluationOptions& options) {
   std::vector<InputPage> truth_pages;
   for (const PagePair& pair : pages) truth_pages.push_back(pair.label);
   const LabelSurvey survey = survey_labels(truth_pages, config);
-  const std::vector<Metric> metrics = chosen_metrics(options.metrics, survey, pages);
+  const PredictionKind kind = kind_of(pages, survey, options.predictions);
+  check_kind(kind, survey);
+  const std::vector<Metric> metrics = chosen_metrics(options.metrics, survey, kind);
   const auto is_chosen = [&](Metric metric) {
     return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
   };
@@ -231,7 +260,7 @@ std::vector<Score> evaluate(const std::vector<PagePair>& pages, const DataConfig
   FileReader predictions, truths;
   for (const auto& [predicted, label] : pages) {
     LabelMap truth = read_truth(truths.open(label.file), label, survey);
-    const Prediction prediction = read_prediction(predictions.open(predicted.file), predicted, survey);
+    const Prediction prediction = read_prediction(predictions.open(predicted.file), predicted, survey, kind);
     if (is_chosen(Metric::seg)) tally.seg.add(*prediction.ids, truth);
     if (is_chosen(Metric::objects)) tally.objects.add(*prediction.ids, truth);
     if (survey.kind == LabelKind::instances) {
@@ -245,7 +274,7 @@ std::vector<Score> evaluate(const std::vector<PagePair>& pages, const DataConfig
 
   std::vector<Score> scores;
   for (const Metric metric : metrics) add_scores(scores, metric, tally);
-  return scores;
+  return {kind, std::move(scores)};
 }
 
 std::string scores_json(const std::vector<Score>& scores, size_t pages) {

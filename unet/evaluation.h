@@ -23,9 +23,22 @@ struct EnumNames<Metric> {
   static constexpr std::array<std::string_view, 6> value{"isbi2012", "seg", "objects", "iou", "dice", "pixel"};
 };
 
+/// What the pages of a prediction hold.
+enum class PredictionKind : uint8_t {
+  automatic,
+  probabilities,  // of the last of two classes: from 0 to 1, or integers of up to 16 bits from 0 to their largest value
+  classes,        // the truth's class values
+  instances       // ids above 0
+};
+template <>
+struct EnumNames<PredictionKind> {
+  static constexpr std::array<std::string_view, 4> value{"auto", "probabilities", "classes", "instances"};
+};
+
 struct EvaluationOptions {
   std::vector<Metric> metrics{};  // none: all that suit the truth and the predictions
   int64_t margin_px = 0;          // of seg: see SegScore
+  PredictionKind predictions = PredictionKind::automatic;
 };
 
 struct Score {
@@ -38,16 +51,21 @@ struct Score {
   std::string remark() const;
 };
 
+struct Evaluation {
+  PredictionKind predictions;  // as told, or as found
+  std::vector<Score> scores;
+};
+
 /// Scores over all pages together; each pair holds the prediction as its image and the truth as its label.
 ///
 /// Truth is understood as in training (`config.labels`, `config.ignore`); but for seg and objects, instances count as
-/// one class of objects. A prediction is one channel: floating-point values are the probability of the last of two
-/// classes, as unet_infer writes them, and belong to it from 0.5 on. Integers are the truth's class values (or, against
-/// instances, ids above 0); 8- and 16-bit values that are none of them are probabilities in units of the type's largest
-/// value. isbi2012 takes two classes and no ignored pixels; seg and objects take instances on both sides. Throws
-/// DataError for predictions of other kinds, for a metric that does not suit them, and what reading throws.
-std::vector<Score> evaluate(const std::vector<PagePair>& pages, const DataConfig& config,
-                            const EvaluationOptions& options);
+/// one class of objects. Predictions have one channel. Automatically, floating-point values are probabilities and
+/// integers against instances are ids; other integers are classes where all values of all pages are class values of the
+/// truth, else probabilities. From a probability of 0.5 on a pixel belongs to the last class.
+///
+/// isbi2012 takes two classes and no ignored pixels; seg and objects take instances on both sides. Throws DataError for
+/// predictions of other kinds, for a metric that does not suit them, and what reading throws.
+Evaluation evaluate(const std::vector<PagePair>& pages, const DataConfig& config, const EvaluationOptions& options);
 
 /// {"pages": N, "scores": {name: value, ...}, "details": {name: {detail: value, ...}, ...}}, indented; names without
 /// details are left out there.

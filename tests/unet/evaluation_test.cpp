@@ -22,7 +22,8 @@ std::vector<Score> scores_of(const std::vector<uint8_t>& truth, const std::vecto
   const test::TemporaryFolder folder;
   test::write_text(folder / "truth.png", row(truth));
   test::write_text(folder / "prediction.png", row(prediction));
-  return evaluate(pair_pages(list_pages(folder / "prediction.png"), list_pages(folder / "truth.png")), config, options);
+  return evaluate(pair_pages(list_pages(folder / "prediction.png"), list_pages(folder / "truth.png")), config, options)
+      .scores;
 }
 
 double value_of(const std::vector<Score>& scores, const std::string& name) {
@@ -52,6 +53,37 @@ TEST_CASE("evaluation: gray values are probabilities, and their best threshold c
   CHECK(value_of(scores, "pixel_accuracy") == 0.75);
 }
 
+// 1 of 255 is hardly a cell, 1 of {0, 1} is one: all pages together tell what is meant, or the user.
+TEST_CASE("evaluation: what predictions hold is found from all pages, or told") {
+  const test::TemporaryFolder folder;
+  for (const char* name :
+       {"truth/a.png", "truth/b.png", "faint/a.png", "faint/b.png", "binary/a.png", "binary/b.png"}) {
+    std::filesystem::create_directories((folder / name).parent_path());
+    const bool has_gray = std::string(name) == "faint/b.png";
+    test::write_text(folder / name, row({0, 1, static_cast<uint8_t>(has_gray ? 200 : 1), 0}));
+  }
+  const auto evaluated = [&](const char* predictions, PredictionKind told, const DataConfig& config = {}) {
+    return evaluate(pair_pages(list_pages(folder / predictions), list_pages(folder / "truth")), config,
+                    {.metrics = {Metric::pixel}, .predictions = told});
+  };
+  const Evaluation faint = evaluated("faint", PredictionKind::automatic);
+  CHECK(faint.predictions == PredictionKind::probabilities);
+  CHECK(value_of(faint.scores, "pixel_accuracy") == 5.0 / 8);
+  const Evaluation binary = evaluated("binary", PredictionKind::automatic);
+  CHECK(binary.predictions == PredictionKind::classes);
+  CHECK(value_of(binary.scores, "pixel_accuracy") == 1);
+  CHECK(value_of(evaluated("binary", PredictionKind::probabilities).scores, "pixel_accuracy") == 0.5);
+  CHECK_THROWS_WITH(evaluated("faint", PredictionKind::classes),
+                    Catch::Contains("b.png") && Catch::Contains("got 200"));
+
+  const DataConfig instances{.labels = LabelKind::instances};
+  CHECK(evaluated("faint", PredictionKind::automatic, instances).predictions == PredictionKind::instances);
+  const Evaluation soft = evaluated("faint", PredictionKind::probabilities, instances);
+  CHECK(value_of(soft.scores, "pixel_accuracy") == 5.0 / 8);
+  CHECK_THROWS_WITH(evaluated("binary", PredictionKind::instances), Catch::Contains("truth is of classes"));
+  CHECK_THROWS_WITH(evaluated("binary", PredictionKind::classes, instances), Catch::Contains("truth is of instances"));
+}
+
 TEST_CASE("evaluation: ignored pixels do not count") {
   const auto scores = scores_of({0, 255, 7, 7}, {0, 255, 0, 255}, {.ignore = 7});
   CHECK(value_of(scores, "pixel_accuracy") == 1);
@@ -78,7 +110,8 @@ TEST_CASE("evaluation: what suits the data is scored, once") {
     return text;
   };
   CHECK(names(scores_of({0, 255, 255}, {0, 255, 255}, {}, {})) ==
-        "warping_error warping_error_classic rand_error pixel_error v_rand v_info iou_class_0 iou_class_1 dice_class_0 dice_class_1 "
+        "warping_error warping_error_classic rand_error pixel_error v_rand v_info iou_class_0 iou_class_1 dice_class_0 "
+        "dice_class_1 "
         "pixel_accuracy ");
   CHECK(names(scores_of({0, 1, 2}, {0, 1, 1}, {.labels = LabelKind::instances}, {})) ==
         "seg ap_50 ap_50_95 panoptic_quality count_error iou_class_0 iou_class_1 dice_class_0 dice_class_1 "
