@@ -10,8 +10,8 @@
 #include "tools/signals.h"
 #include "tools/spinning.h"
 #include "unet/config.h"
-#include "unet/figures.h"
 #include "unet/deformation.h"
+#include "unet/figures.h"
 #include "unet/readable.h"
 #include "unet/tile.h"
 #include "unet/training_run.h"
@@ -218,6 +218,12 @@ class TrainingDisplay {
             .stop_requested = [] { return stop_signal() != 0; }};
   }
 
+  /// How long steps waited for their samples: whether loading and augmentation keep up.
+  void say_waits() {
+    if (seconds_ > 0)
+      say(concat("samples: ", number_text(100 * wait_seconds_ / seconds_, 2), " % of the time waited for"));
+  }
+
   void say(const std::string& line) {
     progress_.clear();
     if (!quiet_) std::cout << line << std::endl;
@@ -231,6 +237,8 @@ class TrainingDisplay {
                validation_, "  ", number_text(images_a_second, 2), " images/s");
     if (record.skipped) text += "  (skipped: not finite)";
     progress_.update(trainer.fraction_done(), text);
+    seconds_ += record.seconds;
+    wait_seconds_ += record.wait_seconds;
     if (++steps_ == kStepsToFullMemory) {
       say(concat("memory: ", bytes_text(trainer.network().device()->arena().peak_bytes()), " for tensors"));
     }
@@ -250,6 +258,7 @@ class TrainingDisplay {
 
   bool quiet_;
   int64_t steps_ = 0;  // of this session
+  double seconds_ = 0, wait_seconds_ = 0;
   Progress progress_;
   std::string validation_;  // last value, for the bar
 };
@@ -293,6 +302,7 @@ int train(TrainOptions& options) {
   const TrainingEnd end = run_training(
       trainer, {.folder = options.out, .resume = options.resume, .version = UNET_VERSION, .exit_code = exit_code_of},
       display.observer());
+  display.say_waits();
   switch (end) {
     case TrainingEnd::stopped:
       display.say("stopped by a signal; go on with --resume");

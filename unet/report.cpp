@@ -83,6 +83,7 @@ struct Summary {
   int64_t steps_done = 0;
   int64_t skipped = 0;
   double seconds = 0;       // in steps
+  double wait_seconds = 0;  // of these, for samples
   double step_seconds = 0;  // median of the last 100
   double seconds_left = 0;
 };
@@ -92,7 +93,9 @@ Summary summarise(const Report& report) {
   std::vector<double> recent;
   for (const StepRecord& record : report.history.steps) {
     summary.skipped += record.skipped ? 1 : 0;
-    if (std::isfinite(record.seconds)) summary.seconds += record.seconds;
+    if (!std::isfinite(record.seconds)) continue;
+    summary.seconds += record.seconds;
+    summary.wait_seconds += record.wait_seconds;
   }
   const auto& steps = report.history.steps;
   for (size_t i = steps.size() - std::min<size_t>(steps.size(), 100); i < steps.size(); ++i) {
@@ -138,7 +141,9 @@ std::string tiles(const Report& report, const Summary& summary) {
   } else if (!history.steps.empty()) {
     html += tile("training loss", number_text(history.steps.back().loss), "last step");
   }
-  html += tile("time", duration_text(summary.seconds), "in training steps");
+  const double waited_percent = summary.seconds > 0 ? 100 * summary.wait_seconds / summary.seconds : 0;
+  html += tile("time", duration_text(summary.seconds),
+               concat("in training steps, ", number_text(waited_percent, 2), " % of it waiting for samples"));
   html += tile("a step", duration_text(summary.step_seconds), "median of the last 100");
   if (!history.end) html += tile("left", duration_text(summary.seconds_left), "at this speed");
   if (summary.skipped > 0) html += tile("skipped steps", whole(summary.skipped), "loss or gradient was not finite");

@@ -134,7 +134,7 @@ void Trainer::upload(int64_t step) {
   }
   const double start = now_s();
   const Batch batch = batches_->next();
-  last_wait_ = now_s() - start;
+  wait_seconds_ += now_s() - start;
   const auto number = static_cast<int32_t>(step);
   pass_->images.start<float>(step, batch.images);
   pass_->labels.start<int32_t>(step, batch.labels);
@@ -202,6 +202,7 @@ void Trainer::forget_pass() {
 StepRecord Trainer::step() {
   const double start = now_s();
   const int64_t number = progress_.steps;
+  wait_seconds_ = 0;
   // A device has work for the time in which the host looks at results.
   const bool ahead = device_->state().can_capture() && number + 1 < config_.run.steps;
   try {
@@ -229,6 +230,7 @@ StepRecord Trainer::step() {
     ++progress_.steps;
     if (ahead) start_ahead();
     record.seconds = now_s() - start;
+    record.wait_seconds = wait_seconds_;
     progress_.seconds += record.seconds;
     return record;
   } catch (...) {

@@ -58,8 +58,6 @@ class Trainer {
   /// Share of the run that is done, by steps or by time, 0 to 1.
   double fraction_done() const;
   bool finished() const { return fraction_done() >= 1; }
-  /// Seconds by which the last step waited for its sample.
-  double last_wait() const { return last_wait_; }
 
  private:
   struct Progress {
@@ -100,7 +98,7 @@ class Trainer {
   Network network_;
   std::unique_ptr<engine::Optimizer> optimizer_;
   Progress progress_;
-  double last_wait_ = 0;
+  double wait_seconds_ = 0;  // for samples, in the present step
   std::unique_ptr<Prefetch<Batch>> batches_;
 
   std::unique_ptr<Pass> pass_;

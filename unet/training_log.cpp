@@ -58,6 +58,7 @@ void add_record(TrainingHistory& history, const Json& line) {
                              .learning_rate = number(line.at("lr")),
                              .gradient_norm = number(line.at("gradient_norm")),
                              .seconds = number(line.at("seconds")),
+                             .wait_seconds = line.value("wait_seconds", 0.0),  // older logs are without
                              .skipped = line.at("skipped")});
   } else if (event == "validation") {
     ValidationRecord record{.step = line.at("step"), .loss = number(line.at("loss")), .best = line.at("best")};
@@ -97,6 +98,7 @@ void TrainingLog::write(const StepRecord& record) {
                         {"lr", finite(record.learning_rate)},
                         {"gradient_norm", finite(record.gradient_norm)},
                         {"seconds", finite(record.seconds)},
+                        {"wait_seconds", finite(record.wait_seconds)},
                         {"skipped", record.skipped}}));
 }
 

@@ -29,6 +29,7 @@ struct StepRecord {
   double learning_rate = 0;
   double gradient_norm = 0;  // over all parameters, before the update
   double seconds = 0;        // duration of the step
+  double wait_seconds = 0;   // of these, until the sample was there
   bool skipped = false;      // loss or gradient was not finite: no update
 };
 

@@ -36,6 +36,7 @@ Report example() {
                                     .learning_rate = 1e-3,
                                     .gradient_norm = 2,
                                     .seconds = 0.5,
+                                    .wait_seconds = 0.01,
                                     .skipped = step == 10});
   }
   report.history.validations = {{.step = 500, .loss = 0.5, .metrics = {{"iou", 0.875}}, .best = true},
@@ -75,6 +76,7 @@ TEST_CASE("report: shows state, key numbers, curves, pictures and configuration"
   CHECK(contains(html, "<dt>validation iou</dt><dd>0.875<small>best, at step 500</small>"));
   CHECK(contains(html, "<dt>time</dt><dd>8 min 20 s"));
   CHECK(contains(html, "<dt>a step</dt><dd>500 ms"));
+  CHECK(contains(html, "in training steps, 2 % of it waiting for samples"));
   CHECK(contains(html, "<dt>left</dt><dd>25 min 00 s"));
   CHECK(contains(html, "<dt>skipped steps</dt><dd>1<"));
   CHECK(contains(html, "width:25%"));

@@ -37,8 +37,13 @@ TEST_CASE("training log: every record reads back") {
   {
     TrainingLog log(path);
     log.write(session(0));
-    log.write(StepRecord{
-        .step = 0, .loss = 0.1 + 0.2, .learning_rate = 1e-3, .gradient_norm = 12.5, .seconds = 0.25, .skipped = true});
+    log.write(StepRecord{.step = 0,
+                         .loss = 0.1 + 0.2,
+                         .learning_rate = 1e-3,
+                         .gradient_norm = 12.5,
+                         .seconds = 0.25,
+                         .wait_seconds = 0.125,
+                         .skipped = true});
     log.write(ValidationRecord{.step = 1, .loss = 0.5, .metrics = {{"iou", 0.75}, {"accuracy", 0.875}}, .best = true});
     log.write(EndRecord{.reason = "stopped \"early\"", .exit_code = 75});
   }
@@ -56,6 +61,7 @@ TEST_CASE("training log: every record reads back") {
   CHECK(history.steps[0].learning_rate == 1e-3);
   CHECK(history.steps[0].gradient_norm == 12.5);
   CHECK(history.steps[0].seconds == 0.25);
+  CHECK(history.steps[0].wait_seconds == 0.125);
   CHECK(history.steps[0].skipped);
   REQUIRE(history.validations.size() == 1);
   CHECK(history.validations[0].step == 1);
@@ -77,9 +83,8 @@ TEST_CASE("training log: one line a record, readable while it is open") {
   const std::string text = test::read_text(path);
   CHECK(std::count(text.begin(), text.end(), '\n') == 4);
   CHECK(text.back() == '\n');
-  CHECK(text.find(
-            R"({"event":"step","step":2,"loss":1.0,"lr":0.001,"gradient_norm":2.0,"seconds":0.5,"skipped":false})") !=
-        std::string::npos);
+  CHECK(text.find(R"({"event":"step","step":2,"loss":1.0,"lr":0.001,"gradient_norm":2.0,"seconds":0.5,)"
+                  R"("wait_seconds":0.0,"skipped":false})") != std::string::npos);
   CHECK(read_training_log(path).steps.size() == 3);
   CHECK_FALSE(read_training_log(path).end.has_value());
 }
