@@ -48,7 +48,7 @@ say "Segment the ${#tests[@]} held-out images"
 collected=()
 printf '%-8s %7s %8s %9s %9s\n' kind images nuclei SEG AP@0.5
 for kind in "${order[@]}" all; do
-  infer "$out/run" --input "$out/$kind/images" --output "$out/$kind/instances" --write instances \
+  infer "$out/run" --input "$out/$kind/images" --output "$out/$kind/instances/" --write instances \
     --tta d4 --threshold 0.4 --split 0.8 --fill-holes --min-area 15 --regrow
   "$bin/unet_eval" --metric all --truth "$out/$kind/labels" --prediction "$out/$kind/instances" \
     --json "$out/$kind.json" --quiet >/dev/null

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # PhC-C2DL-PSC: small touching cells in phase contrast.
 # Usage: psc.sh DATA OUT    DATA: the folder PhC-C2DL-PSC with 01, 01_GT, 01_ST. See docs/experiments/phc_c2dl_psc.md
-#   STEPS [4000], SCALES [1 2]: enlargements to compare; the others are told in common.sh
+#   STEPS [1200], SCALES [1 2]: enlargements to compare; the others are told in common.sh
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/common.sh"
 (($# == 2)) || { sed -n '3,4s/^# //p' "$0" >&2; exit 2; }
-data=$1 out=$2 steps=${STEPS:-4000} scales=${SCALES:-1 2}
+data=$1 out=$2 steps=${STEPS:-1200} scales=${SCALES:-1 2}
 
 frames() {  # frames FOLDER TRUTH FRAME...
   local folder=$1 truth=$2
@@ -14,7 +14,7 @@ frames() {  # frames FOLDER TRUTH FRAME...
   link_pages "$folder/images" "${@/#/$data/01/t}"
   link_pages "$folder/labels" "${@/#/$data/$truth/SEG/man_seg}"
 }
-# Sparse frames with gold truth and the densest frame with silver truth are held out; a frame on either side is left out.
+# Sparse frames with gold truth and the densest frame with silver truth are held out; 150 and 234, next to them, are left out.
 frames "$out/training" 01_ST 162.tif 174.tif 186.tif 198.tif 210.tif 222.tif
 frames "$out/gold" 01_GT 098.tif 122.tif
 frames "$out/dense" 01_ST 246.tif
@@ -27,8 +27,8 @@ for scale in $scales; do
     --preset tiny --steps "$steps" --set data.connectivity=8 --set run.validation_interval="$steps" \
     --set data.scale="$scale" --set data.margin=25
   for frames in gold dense; do
-    infer "$run" --input "$out/$frames/images" --output "$run/$frames" --write instances \
-      --tta d4 --fill-holes --min-area 15 --split 0.7 --regrow
+    infer "$run" --input "$out/$frames/images" --output "$run/$frames/" --write instances \
+      --tta d4 --min-area 15 --split 0.95
     json=$run/$frames.json
     "$bin/unet_eval" --metric all --margin 25 --truth "$out/$frames/labels" --prediction "$run/$frames" \
       --json "$json" --quiet >/dev/null
