@@ -23,11 +23,11 @@ int64_t count_carved(const TrainingPage& page) {
   return carved;
 }
 
-/// Pages with ignored pixels before those without, then the one with most pixels carved between objects.
+/// Pages with some ignored pixels before others, then the one with most pixels carved between objects.
 const TrainingPage& choose_page(const std::vector<TrainingPage>& pages) {
   const auto rank = [](const TrainingPage& page) {
-    const bool ignores = std::find(page.classes.data.begin(), page.classes.data.end(), -1) != page.classes.data.end();
-    return std::pair(ignores, count_carved(page));
+    const auto ignored = std::count(page.classes.data.begin(), page.classes.data.end(), -1);
+    return std::pair(ignored > 0 && ignored < page.classes.pixels(), count_carved(page));
   };
   const TrainingPage* best = &pages.front();
   for (const TrainingPage& page : pages) {

@@ -30,6 +30,7 @@ Centres draw_centres(const FigureSubject& subject, TileSampling sampling) {
   TrainingConfig config = subject.config;
   config.augmentation.sampling = sampling;
   Centres centres{.inside = {}, .of_class = std::vector<int64_t>(static_cast<size_t>(subject.config.network.classes))};
+  if (sampling == TileSampling::density && subject.page.row_density.back() == 0) return centres;  // all is ignored
   for (int64_t i = 0; i < kPlacements; ++i) {
     const Placement placement = draw_placement(subject.pages, config, i);
     const auto y = static_cast<int64_t>(std::floor(placement.centre_y + 0.5));

@@ -53,8 +53,8 @@ Profile choose_profile(const FigureSubject& subject) {
       const double first = std::sqrt(static_cast<double>(subject.distances.first.at(y, x)));
       const double second = std::sqrt(static_cast<double>(subject.distances.second.at(y, x)));
       const double gap = first + second;
-      const double cost = 4 * (second - first) + 4 * std::max(0.0, 5 - gap) + std::max(0.0, gap - 9) +
-                          0.5 * std::hypot(y - centre_y, x - centre_x);
+      const double cost = 4 * (second - first) + 4 * std::max(0.0, 5 - gap) + 3 * std::max(0.0, gap - 8) +
+                          0.2 * std::hypot(y - centre_y, x - centre_x);
       if (cost < least) least = cost, profile.y = y, profile.x = x;
     }
   }

@@ -196,6 +196,15 @@ TEST_CASE("figures: a page without objects, and nothing random") {
   CHECK(contains(html, "rotation off, shift up to 0 px, flips off"));
 }
 
+TEST_CASE("figures: pages without any truth") {
+  Example example;
+  for (TrainingPage& page : example.set.training) {
+    std::fill(page.instances.data.begin(), page.instances.data.end(), -1);
+    std::fill(page.classes.data.begin(), page.classes.data.end(), -1);
+  }
+  check_complete(example.render());
+}
+
 TEST_CASE("figures: the file is named after its folder") {
   const test::TemporaryFolder folder;
   Example example(40, 40);
