@@ -11,7 +11,7 @@ struct EmbeddedText {
   std::string_view text;
 };
 
-extern const std::span<const EmbeddedText> kPresets;       // unet/presets/*.toml: paper first, then by name
+extern const std::span<const EmbeddedText> kPresets;     // unet/presets/*.toml: paper first, then by name
 extern const std::span<const EmbeddedText> kPageAssets;  // unet/page.css, unet/page.js
 
 }  // namespace unet
