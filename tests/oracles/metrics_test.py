@@ -203,7 +203,7 @@ def seg(truth, predicted, margin):
     return np.mean(scores), len(scores)
 
 
-def objects(truth, predicted):
+def object_scores(truth, predicted):
     """Pairs by optimal assignment, as Cellpose and StarDist match."""
     values, counts, iou_sum = [], np.zeros(3, int), 0.0
     wrong = 0
@@ -293,7 +293,7 @@ def check_stack(rng, program):
     equal("objects", got["details"]["seg"]["objects"], objects)
 
     got = program.scores(truth, moved, "--metric", "objects")
-    for name, value in objects(truth, moved).items():
+    for name, value in object_scores(truth, moved).items():
         equal(name, got["scores"][name], value)
 
     classes = random_ids(rng, shape, 5).astype(np.uint8)
