@@ -50,6 +50,11 @@ TrainingData load(const Settings& s) {
   if (data.config.network.classes != 2) {
     throw DataError(concat("expected labels of two classes, membrane and cell, got ", data.config.network.classes));
   }
+  for (const TrainingPage& page : data.set.validation) {
+    if (std::ranges::any_of(page.instances.data, [](int32_t id) { return id < 0; })) {
+      throw DataError(concat(page.name, ": expected truth at every pixel to validate on, got ignored pixels"));
+    }
+  }
   return data;
 }
 
