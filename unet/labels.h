@@ -36,10 +36,10 @@ LabelMap read_label_values(ImageReader& reader, int64_t page);
 
 /// Reads all label pages. Automatically, labels are classes where there are two values, or up to 16 in files of 1 to 8
 /// bits; otherwise (16 bits and more: ids) they are instances, 0 being background. `config.ignore` does not count.
-/// Class 0 is the smallest value, or config.background; the other classes ascend. Throws DataError for what looks like an
-/// image (more than ten separate regions a value, on pages of more than 16 values) unless config.labels says what it is,
-/// for labels without two different values, for more than 255 classes, for negative ids, and for a background that no
-/// pixel has.
+/// Class 0 is the smallest value, or config.background; the other classes ascend. Throws DataError for what looks like
+/// an image (more than ten separate regions a value, on pages of more than 16 values) unless config.labels says what it
+/// is, for labels without two different values, for more than 255 classes, for negative ids, and for a background that
+/// no pixel has.
 LabelSurvey survey_labels(const std::vector<InputPage>& pages, const DataConfig& config);
 
 }  // namespace unet

@@ -83,11 +83,6 @@ void launch(const Context& context, void (*kernel)(Parameters...), const LaunchS
 /// What launchers choose by: capability, multiprocessors, shared memory.
 inline const DeviceInfo& device_info(const Context& context) { return cuda::state_of(context).device(); }
 
-/// Sets device memory to zero, in the order of the launches.
-inline void clear(const Context& context, void* data, size_t bytes) {
-  cuda::require(cudaMemsetAsync(data, 0, bytes, cuda::state_of(context).stream()), "clearing memory");
-}
-
 /// Where kernels report unusable input; pass it to report_bad_pixel.
 inline unsigned long long* bad_pixel(const Context& context) { return cuda::state_of(context).bad_pixel(); }
 

@@ -114,7 +114,6 @@ void launch(const Context& context, void (*kernel)(Parameters...), const LaunchS
 }
 
 inline const DeviceInfo& device_info(const Context& context) { return emulated::state_of(context).device(); }
-inline void clear(const Context& context, void* data, size_t bytes) { emulated::state_of(context).clear(data, bytes); }
 inline unsigned long long* bad_pixel(const Context& context) { return emulated::state_of(context).bad_pixel(); }
 
 }  // namespace unet::kernels::gpu

@@ -3,7 +3,8 @@
 
 #include <cstddef>
 
-// Elsewhere than on x86-64, or when asked for, the C library switches, by way of the kernel: ten times slower.
+// Elsewhere than on x86-64, or when asked for, the C library switches, by way of the kernel, which sets the signal mask
+// each time.
 #if !defined(__x86_64__) && !defined(UNET_PORTABLE_FIBERS)
 #define UNET_PORTABLE_FIBERS
 #endif

@@ -19,7 +19,6 @@ __global__ void __launch_bounds__(32) load_boxes(uint32_t* out, const __grid_con
   UNET_SHARED(uint64_t, barrier);
   auto* tile = reinterpret_cast<uint32_t*>(aligned_tile());
   if (threadIdx.x == 0) {
-    prefetch_tensor_map(&map);
     mbarrier_init(&barrier, 1);
     mbarrier_init_fence();
   }
@@ -42,7 +41,6 @@ __global__ void __launch_bounds__(32) load_boxes(uint32_t* out, const __grid_con
 }
 
 // Stores a tile of random words at two places, one of them partly outside of the tensor.
-template <int kRank>
 __global__ void __launch_bounds__(32)
     store_boxes(const uint32_t* in, const __grid_constant__ TensorMap map, unsigned tile_words) {
 #if UNET_SM90
@@ -51,15 +49,9 @@ __global__ void __launch_bounds__(32)
   fence_proxy_async();
   __syncthreads();
   if (threadIdx.x == 0) {
-    if constexpr (kRank == 4) {
-      tma_store_4d(&map, tile, 0, 0, 0, 0);
-      tma_store_commit();
-      tma_store_4d(&map, tile, 4, -1, 3, 1);
-    } else {
-      tma_store_5d(&map, tile, 0, 0, 0, 0, 0);
-      tma_store_commit();
-      tma_store_5d(&map, tile, 4, -1, 1, 3, 1);
-    }
+    tma_store_4d(&map, tile, 0, 0, 0, 0);
+    tma_store_commit();
+    tma_store_4d(&map, tile, 4, -1, 3, 1);
     tma_store_commit();
     tma_store_wait_read<1>();
     tma_store_wait_read<0>();
@@ -176,31 +168,22 @@ Case load_2d(std::string name, bool tf32) {
           }};
 }
 
-/// A tensor of bf16 with rank 4 (or 5, its channels in two parts) in `data`: [2][5][6][(2)][48 of 64] elements.
-TensorMap bf16_map(const uint32_t* data, int rank) {
-  if (rank == 4) {
-    return make_tensor_map({.base = data,
-                            .element_bytes = 2,
-                            .tf32 = false,
-                            .rank = 4,
-                            .size = {48, 6, 5, 2},
-                            .stride = {0, 128, 768, 3840},
-                            .box = {64, 3, 2, 1}});
-  }
+/// A tensor of bf16 in `data`: [2][5][6][48 of 64] elements.
+TensorMap bf16_map(const uint32_t* data) {
   return make_tensor_map({.base = data,
                           .element_bytes = 2,
                           .tf32 = false,
-                          .rank = 5,
-                          .size = {24, 6, 2, 5, 2},
-                          .stride = {0, 128, 64, 768, 3840},
-                          .box = {64, 3, 1, 2, 1}});
+                          .rank = 4,
+                          .size = {48, 6, 5, 2},
+                          .stride = {0, 128, 768, 3840},
+                          .box = {64, 3, 2, 1}});
 }
 constexpr size_t kTensorWords = 2 * 3840 / 4;
 constexpr unsigned kBoxWords = 6 * 32;
 
 Case load_4d() {
   return {"tma_load_4d", 90, 0, [](Inputs& inputs) {
-            const TensorMap map = bf16_map(inputs.upload(inputs.words(kTensorWords)), 4);
+            const TensorMap map = bf16_map(inputs.upload(inputs.words(kTensorWords)));
             auto* out = inputs.allocate<uint32_t>(4 * kBoxWords);
             launch(inputs.context(), load_boxes<4>, {.grid = 1, .block = 32, .shared_bytes = kTileRoom + kBoxWords * 4},
                    out, map, kBoxWords);
@@ -208,13 +191,11 @@ Case load_4d() {
           }};
 }
 
-template <int kRank>
-Case store(std::string name) {
-  return {std::move(name), 90, 0, [](Inputs& inputs) {
+Case store_4d() {
+  return {"tma_store_4d", 90, 0, [](Inputs& inputs) {
             uint32_t* data = inputs.upload(std::vector<uint32_t>(kTensorWords, 0x12345678U));
-            launch(inputs.context(), store_boxes<kRank>,
-                   {.grid = 1, .block = 32, .shared_bytes = kTileRoom + kBoxWords * 4},
-                   inputs.upload(inputs.words(kBoxWords)), bf16_map(data, kRank), kBoxWords);
+            launch(inputs.context(), store_boxes, {.grid = 1, .block = 32, .shared_bytes = kTileRoom + kBoxWords * 4},
+                   inputs.upload(inputs.words(kBoxWords)), bf16_map(data), kBoxWords);
             return inputs.download(data, kTensorWords);
           }};
 }
@@ -259,8 +240,7 @@ std::vector<Case> hopper_cases() {
   std::vector<Case> cases{load_2d("tma_load_2d of f32", false),
                           load_2d("tma_load_2d of tf32", true),
                           load_4d(),
-                          store<4>("tma_store_4d"),
-                          store<5>("tma_store_5d"),
+                          store_4d(),
                           {"stmatrix_x4_trans", 90, 0,
                            [](Inputs& inputs) {
                              const uint32_t* in = inputs.upload(inputs.words(128));

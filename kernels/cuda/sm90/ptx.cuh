@@ -52,11 +52,9 @@ UNET_MODEL void mbarrier_arrive(uint64_t* barrier, UNET_SITE) { emulated::mbarri
 UNET_MODEL void mbarrier_arrive_expect(uint64_t* barrier, unsigned bytes, UNET_SITE) { emulated::mbarrier_arrive(barrier, bytes, site); }
 UNET_MODEL void mbarrier_wait(uint64_t* barrier, unsigned parity, UNET_SITE) { emulated::mbarrier_wait(barrier, parity, site); }
 UNET_MODEL void fence_proxy_async() { emulated::fence_proxy_async(); }
-UNET_MODEL void prefetch_tensor_map(const TensorMap*) {}
 UNET_MODEL void tma_load_2d(void* to, const TensorMap* map, uint64_t* barrier, int c0, int c1, UNET_SITE) { const int c[] = {c0, c1}; emulated::tma_load(to, map, barrier, c, 2, site); }
 UNET_MODEL void tma_load_4d(void* to, const TensorMap* map, uint64_t* barrier, int c0, int c1, int c2, int c3, UNET_SITE) { const int c[] = {c0, c1, c2, c3}; emulated::tma_load(to, map, barrier, c, 4, site); }
 UNET_MODEL void tma_store_4d(const TensorMap* map, const void* from, int c0, int c1, int c2, int c3, UNET_SITE) { const int c[] = {c0, c1, c2, c3}; emulated::tma_store(map, from, c, 4, site); }
-UNET_MODEL void tma_store_5d(const TensorMap* map, const void* from, int c0, int c1, int c2, int c3, int c4, UNET_SITE) { const int c[] = {c0, c1, c2, c3, c4}; emulated::tma_store(map, from, c, 5, site); }
 UNET_MODEL void tma_store_commit() { emulated::tma_store_commit(); }
 template <int kPending> UNET_MODEL void tma_store_wait_read() { emulated::tma_store_wait(kPending, /*read=*/true); }
 template <int kPending> UNET_MODEL void tma_store_wait() { emulated::tma_store_wait(kPending, /*read=*/false); }
@@ -140,10 +138,6 @@ __device__ __forceinline__ void mbarrier_wait(uint64_t* barrier, unsigned parity
 /// Orders this thread's accesses of shared memory before later ones of TMA and wgmma.
 __device__ __forceinline__ void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
-__device__ __forceinline__ void prefetch_tensor_map(const TensorMap* map) {
-  asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
-}
-
 /// Starts copying the box at element coordinates c0 (innermost), c1, .. to shared memory; the bytes of the whole box
 /// count towards the barrier's phase when they are there.
 __device__ __forceinline__ void tma_load_2d(void* to, const TensorMap* map, uint64_t* barrier, int c0, int c1) {
@@ -167,13 +161,6 @@ __device__ __forceinline__ void tma_store_4d(const TensorMap* map, const void* f
   asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.tile.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(map),
                "r"(shared_address(from)), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
                : "memory");
-}
-__device__ __forceinline__ void tma_store_5d(const TensorMap* map, const void* from, int c0, int c1, int c2, int c3,
-                                             int c4) {
-  asm volatile(
-      "cp.async.bulk.tensor.5d.global.shared::cta.tile.bulk_group [%0, {%2, %3, %4, %5, %6}], [%1];" ::"l"(map),
-      "r"(shared_address(from)), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)
-      : "memory");
 }
 /// Closes the group of this thread's stores since the last call.
 __device__ __forceinline__ void tma_store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }

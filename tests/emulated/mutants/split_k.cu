@@ -43,7 +43,8 @@ template <Bug kBug>
 bool run_split_k(const Context& context) {
   const std::vector<float> x = integers<float>(kSplits * kRowsPerSplit * kWidth);
   DeviceArray<float> device_x(context, x), sums(context, kWidth), parts(context, kSplits * kWidth);
-  if constexpr (kBug == Bug::one_launch) clear(context, parts.data(), kSplits * kWidth * sizeof(float));
+  if constexpr (kBug == Bug::one_launch)
+    emulated::state_of(context).clear(parts.data(), kSplits * kWidth * sizeof(float));
   launch(context, partial_sums<kBug>, {.grid = dim3(kSplits), .block = dim3(kWidth)}, parts.data(),
          static_cast<const float*>(device_x.data()), sums.data());
   if constexpr (kBug == Bug::scratch_given_back) parts.release();
