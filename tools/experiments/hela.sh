@@ -42,7 +42,7 @@ collected=() table=''
 for run in $runs; do
   say "Run $run: $steps steps at scale $scale"
   train "$out/$run/run" --images "$out/$run/images" --labels "$out/$run/labels" instances --val-fraction 0 --preset tiny \
-    --steps "$steps" --set data.connectivity=8 --set data.scale="$scale" --set data.margin=50 \
+    --steps "$steps" --set data.scale="$scale" --set data.margin=50 \
     --set run.validation_interval="$steps"
   segment "$out/$run/run" "$out/${run}_test/images" "$out/$run/instances"
   json=$out/$run.json

@@ -41,15 +41,16 @@ pages "$out/all" "${tests[@]}"
 
 say "Train on ${#training[@]} images, $steps steps"
 train "$out/run" --images "$out/training/images" --labels "$out/training/labels" instances --val-fraction 0 \
-  --preset tiny --steps "$steps" --set data.connectivity=8 --set run.validation_interval="$steps" \
-  --set weight_map.class_balance=none --set augmentation.gray_slope_min=0.5 --set augmentation.gray_slope_max=2
+  --preset tiny --steps "$steps" --set run.validation_interval="$steps" \
+  --set weight_map.class_balance=none --set augmentation.gray_slope_min=0.5 --set augmentation.gray_slope_max=2 \
+  --set instances.min_area=15 --set instances.fill_holes=true --set instances.split=0.8 --set instances.regrow=true
 
 say "Segment the ${#tests[@]} held-out images"
 collected=()
 printf '%-8s %7s %8s %9s %9s\n' kind images nuclei SEG AP@0.5
 for kind in "${order[@]}" all; do
   infer "$out/run" --input "$out/$kind/images" --output "$out/$kind/instances/" --write instances \
-    --tta d4 --threshold 0.4 --split 0.8 --fill-holes --min-area 15 --regrow
+    --tta d4 --threshold 0.4
   "$bin/unet_eval" --metric all --truth "$out/$kind/labels" --prediction "$out/$kind/instances" \
     --json "$out/$kind.json" --quiet >/dev/null
   printf '%-8s %7s %8s %9.4f %9.4f\n' "$kind" "$(ls "$out/$kind/images" | wc -l)" "$(score "$out/$kind.json" objects)" \

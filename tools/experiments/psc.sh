@@ -24,7 +24,7 @@ for scale in $scales; do
   run=$out/scale_$scale
   say "Train at scale $scale, $steps steps"
   train "$run" --images "$out/training/images" --labels "$out/training/labels" instances --val-fraction 0 \
-    --preset tiny --steps "$steps" --set data.connectivity=8 --set run.validation_interval="$steps" \
+    --preset tiny --steps "$steps" --set run.validation_interval="$steps" \
     --set data.scale="$scale" --set data.margin=25
   for frames in gold dense; do
     infer "$run" --input "$out/$frames/images" --output "$run/$frames/" --write instances \
