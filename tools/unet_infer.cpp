@@ -34,7 +34,7 @@ struct InferOptions {
   int probability_bits = 32;
   std::optional<int> connectivity{};
   std::optional<int64_t> min_area{};
-  std::optional<double> split{};
+  std::optional<double> threshold{}, split{};
   std::optional<bool> fill_holes{}, regrow{};
   SegmentationOptions segmentation;
 };
@@ -101,11 +101,10 @@ void add_options(CLI::App& app, InferOptions& options) {
       ->type_name("8|16|32")
       ->capture_default_str()
       ->group("Results");
-  app.add_option("--threshold", options.segmentation.threshold,
-                 "Two classes: probability of the last one from which a pixel belongs to it")
+  app.add_option("--threshold", options.threshold,
+                 "Two classes: probability of the last one from which a pixel belongs to it [the model's]")
       ->check(CLI::Range(0.0, 1.0).description(""))
       ->type_name("0..1")
-      ->capture_default_str()
       ->group("Results");
   app.add_option("--min-area", options.min_area, "Leave out smaller instances [the model's]")
       ->check(CLI::NonNegativeNumber.description(""))
@@ -223,9 +222,10 @@ InstanceOptions instance_options(const InferOptions& options, const Model& model
   return chosen;
 }
 
-std::string text_of(const InstanceOptions& instances) {
-  return concat("instances: ", static_cast<int>(instances.connectivity), "-connected, at least ",
-                std::max<int64_t>(instances.min_area_px, 1), " px", instances.fill_holes ? ", holes filled" : "",
+std::string text_of(const InstanceOptions& instances, double threshold) {
+  return concat("instances: probability from ", threshold, ", ", static_cast<int>(instances.connectivity),
+                "-connected, at least ", std::max<int64_t>(instances.min_area_px, 1), " px",
+                instances.fill_holes ? ", holes filled" : "",
                 instances.split > 0 ? concat(", split below ", instances.split) : "",
                 instances.regrow ? ", regrown" : "");
 }
@@ -308,10 +308,12 @@ int infer(const InferOptions& options) {
                      .convolution = options.exact ? kernels::ConvolutionMode::direct : kernels::ConvolutionMode::fast,
                      .tf32 = options.common.precision == "tf32"});
   const Model model = load_model(find_model(options.model, own_models()), device);
+  segmentation.threshold = options.threshold.value_or(model.info.threshold);
   segmentation.instances = instance_options(options, model);
   if (!options.common.quiet) {
     std::cout << "device: " << device_text << std::endl;
-    if (makes_instances(segmentation.outputs)) std::cout << text_of(segmentation.instances) << std::endl;
+    if (makes_instances(segmentation.outputs))
+      std::cout << text_of(segmentation.instances, segmentation.threshold) << std::endl;
   }
 
   int refused = 0;

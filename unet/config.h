@@ -173,7 +173,8 @@ struct LossConfig {
 /// How the model's classes become instances, unless a user decides otherwise; data.connectivity belongs to it. Goes
 /// into the model file. See InstanceOptions.
 struct InstancesConfig {
-  int64_t min_area = 0;  // px, smaller ones are left out
+  double threshold = 0.5;  // two classes: probability of the last from which a pixel belongs to it
+  int64_t min_area = 0;    // px, smaller ones are left out
   bool fill_holes = false;
   double split = 0;  // probability below which bridges divide; 0: never
   bool regrow = false;

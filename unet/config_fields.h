@@ -89,6 +89,7 @@ void visit_fields(Config& config, Visitor&& visit) {
 
   visit("loss.normalisation", config.loss.normalisation, any);
 
+  visit("instances.threshold", config.instances.threshold, fraction);
   visit("instances.min_area", config.instances.min_area, count);
   visit("instances.fill_holes", config.instances.fill_holes, any);
   visit("instances.split", config.instances.split, fraction);

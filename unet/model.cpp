@@ -42,6 +42,7 @@ engine::Metadata to_metadata(const ModelInfo& info) {
       {"class_values", info.class_values},
       {"tile", info.tile},
       {"scale", info.scale},
+      {"threshold", info.threshold},
       {"pixel_size_um", {info.pixel_size.height_um, info.pixel_size.width_um, info.pixel_size.depth_um}},
       {"instances",
        {{"connectivity", static_cast<int>(info.instances.connectivity)},
@@ -80,6 +81,7 @@ ModelInfo model_info(const engine::Metadata& metadata) {
     info.pixel_size = {.width_um = pixel.at(1).get<double>(),
                        .height_um = pixel.at(0).get<double>(),
                        .depth_um = pixel.at(2).get<double>()};
+    info.threshold = json.value("threshold", info.threshold);
     if (json.contains("instances")) info.instances = instance_options(json["instances"]);
     return info;
   } catch (const nlohmann::json::exception& e) {

@@ -20,12 +20,13 @@ struct ModelInfo {
   int64_t tile = 572;                 // px, side of the training tile
   PixelSize pixel_size;               // of the training images
   double scale = 1;                   // by which they were enlarged for the network
+  double threshold = 0.5;             // two classes: probability of the last from which a pixel belongs to it
   InstanceOptions instances;          // how its classes become instances
   bool operator==(const ModelInfo&) const;
 };
 
-/// As metadata of a safetensors file ("unet.model", JSON), and back; `instances` may be missing. Throws CheckpointError
-/// naming what is missing or wrong.
+/// As metadata of a safetensors file ("unet.model", JSON), and back; threshold and instances may be missing. Throws
+/// CheckpointError naming what is missing or wrong.
 engine::Metadata to_metadata(const ModelInfo& info);
 ModelInfo model_info(const engine::Metadata& metadata);
 

@@ -264,6 +264,7 @@ TrainingData load_training_data(const TrainingInputs& inputs, const TrainingConf
                .tile = data.config.tile.input,
                .pixel_size = ImageReader(data.training_pairs.front().image.file).metadata().pixel_size,
                .scale = data.config.data.scale,
+               .threshold = data.config.instances.threshold,
                .instances = {.connectivity = static_cast<Connectivity>(data.config.data.connectivity),
                              .fill_holes = data.config.instances.fill_holes,
                              .min_area_px = data.config.instances.min_area,

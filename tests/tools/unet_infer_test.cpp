@@ -55,12 +55,15 @@ TEST_CASE("programs: pages held back are segmented and scored alone") {
 
 TEST_CASE("programs: instances are made as the model says, unless an option says otherwise") {
   const Workplace place;
-  REQUIRE(place.train("run", "--set data.connectivity=8 --set instances.min_area=100000 --set instances.regrow=true")
+  REQUIRE(place
+              .train("run",
+                     "--set data.connectivity=8 --set instances.min_area=100000 --set instances.regrow=true "
+                     "--set instances.threshold=0")
               .code == 0);
   const auto largest_id = [&](const std::string& options) {
     const Result result = place.run("unet_infer",
                                     "--model run/model.safetensors --input images/page0.png --write instances "
-                                    "--output ids.tif --threshold 0 " +
+                                    "--output ids.tif " +
                                         options);
     INFO(result.error);
     REQUIRE(result.code == 0);
@@ -68,11 +71,12 @@ TEST_CASE("programs: instances are made as the model says, unless an option says
     return result.out + "largest " + std::to_string(*std::max_element(ids.data.begin(), ids.data.end()));
   };
   const std::string by_model = largest_id("");
-  CHECK(contains(by_model, "instances: 8-connected, at least 100000 px, regrown\n"));
+  CHECK(contains(by_model, "instances: probability from 0, 8-connected, at least 100000 px, regrown\n"));
   CHECK(contains(by_model, "largest 0"));
   const std::string by_user = largest_id("--min-area 5 --connectivity 4 --fill-holes --no-regrow");
-  CHECK(contains(by_user, "instances: 4-connected, at least 5 px, holes filled\n"));
+  CHECK(contains(by_user, "instances: probability from 0, 4-connected, at least 5 px, holes filled\n"));
   CHECK(contains(by_user, "largest 1"));
+  CHECK(contains(largest_id("--threshold 1 --min-area 1"), "largest 0"));
 }
 
 TEST_CASE("programs: models that come with the program have names") {

@@ -17,6 +17,7 @@ ModelInfo info() {
       .tile = 48,
       .pixel_size = {.width_um = 0.5, .height_um = 0.25, .depth_um = 2},
       .scale = 0.5,
+      .threshold = 0.375,
       .instances = {
           .connectivity = Connectivity::eight, .fill_holes = true, .min_area_px = 500, .split = 0.75, .regrow = true}};
 }
@@ -45,6 +46,7 @@ TEST_CASE("model: what a file says comes back") {
   CHECK(model.info.instances.min_area_px == 500);
   CHECK(model.info.instances.fill_holes);
   CHECK(model.info.instances.split == 0.75);
+  CHECK(model.info.threshold == 0.375);
   CHECK(model.info.instances.regrow);
   const auto saved = network.parameters(), loaded = model.network.parameters();
   REQUIRE(saved.size() == loaded.size());
@@ -52,11 +54,12 @@ TEST_CASE("model: what a file says comes back") {
 }
 
 TEST_CASE("model: files without a word about instances have plain ones") {
-  const ModelInfo older = changed([](nlohmann::json& json) { json.erase("instances"); });
+  const ModelInfo older = changed([](nlohmann::json& json) { json.erase("instances"), json.erase("threshold"); });
   CHECK(older.instances.connectivity == Connectivity::four);
   CHECK(older.instances.min_area_px == 0);
   CHECK_FALSE(older.instances.fill_holes);
   CHECK_FALSE(older.instances.regrow);
+  CHECK(older.threshold == 0.5);
   CHECK(older.tile == 48);
 }
 
