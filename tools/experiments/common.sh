@@ -35,12 +35,16 @@ link_pages() {
   for file in "$@"; do ln -s "$(realpath "$file")" "$folder/$(basename "$file")"; done
 }
 
-# train RUN OPTION...: trains into RUN; goes on where an interrupted run stopped, and leaves a finished one alone.
+# train RUN OPTION...: trains into RUN; goes on where an interrupted run stopped, and leaves a finished one alone: its
+# scores are those of the options that it was trained with.
 train() {
   local run=$1 resume=()
   shift
   if [[ -e $run/log.jsonl ]]; then
-    ! tail -n 1 "$run/log.jsonl" | grep -q '"exit_code":0' || { echo "$run: trained before"; return; }
+    if tail -n 1 "$run/log.jsonl" | grep -q '"exit_code":0'; then
+      echo "$run: trained before; remove it to train with other options"
+      return
+    fi
     resume=(--resume)
   fi
   mkdir -p "$run"
