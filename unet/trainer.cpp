@@ -70,6 +70,9 @@ std::string data_checksum(const TrainingSet& set) {
       add(page.image);
       add(page.classes);
       add(page.weights);
+      if (page.uncarved.pixels() == 0) continue;
+      add(page.instances);  // of which weight maps are made anew
+      add(page.uncarved);
     }
   }
   return concat(set.training.size(), " training and ", set.validation.size(), " validation pages, CRC-32C ", sum);

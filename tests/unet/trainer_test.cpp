@@ -82,6 +82,21 @@ TEST_CASE("trainer: a checkpoint made on other data is refused") {
   CHECK_THROWS_AS(other.load_checkpoint(folder / "a"), CheckpointError);
 }
 
+TEST_CASE("trainer: objects of which weight maps are recomputed belong to the data of a checkpoint") {
+  const test::TemporaryFolder folder;
+  TrainingConfig config = small_config();
+  config.weight_map.update = WeightMapUpdate::recompute;
+  Trainer trainer = make_trainer(config);
+  trainer.save_checkpoint(folder / "a");
+  CHECK_NOTHROW(make_trainer(config).load_checkpoint(folder / "a"));
+  for (LabelMap TrainingPage::*labels : {&TrainingPage::instances, &TrainingPage::uncarved}) {
+    TrainingSet set = trainer.set();
+    (set.training[1].*labels).at(5, 5) += 1;
+    Trainer other(engine::Device::make({.threads = 2}), config, std::move(set), trainer.info());
+    CHECK_THROWS_AS(other.load_checkpoint(folder / "a"), CheckpointError);
+  }
+}
+
 TEST_CASE("training run: a folder in use is refused, and an error is the log's last word") {
   const test::TemporaryFolder folder;
   Trainer first = make_trainer(small_config()), second = make_trainer(small_config());
