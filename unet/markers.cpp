@@ -71,9 +71,10 @@ int64_t ignore_unlabelled(const MarkedPage& page, double radius_px, LabelMap& in
   require_shape(classes, instances);
   if (page.unlabelled_objects == 0) return 0;
   const Grid<int64_t> squared_distance = instance_distances(page.unlabelled).first;
+  const double squared_radius = radius_px * radius_px * (1 + 1e-12);  // radii that are roots reach their pixels
   int64_t ignored = 0;
   for (size_t i = 0; i < instances.data.size(); ++i) {
-    if (instances.data[i] != 0 || static_cast<double>(squared_distance.data[i]) > radius_px * radius_px) continue;
+    if (instances.data[i] != 0 || static_cast<double>(squared_distance.data[i]) > squared_radius) continue;
     instances.data[i] = classes.data[i] = -1;
     ++ignored;
   }

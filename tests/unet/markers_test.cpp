@@ -62,6 +62,18 @@ TEST_CASE("background near marks of unlabelled objects is ignored, nothing else"
   }
 }
 
+TEST_CASE("a radius that is a distance between pixels reaches them, rounded as it may be") {
+  for (int64_t reach = 1; reach < 30; ++reach) {
+    LabelMap markers(31, 31), instances(31, 31), classes(31, 31);
+    markers.at(0, 0) = 1;
+    const double radius = std::hypot(reach, reach / 2) / 0.3 * 0.3;  // as where pages are scaled
+    ignore_unlabelled(compare_markers(markers, instances), radius, instances, classes);
+    CAPTURE(reach);
+    CHECK(classes.at(reach, reach / 2) == -1);
+    CHECK(classes.at(reach + 1, reach / 2) == 0);
+  }
+}
+
 TEST_CASE("on random pages, marks without labels are ignored and labels stay") {
   int64_t unlabelled = 0, labelled = 0;
   for (uint32_t step = 0; step < 150; ++step) {
