@@ -38,7 +38,7 @@ WriterOptions writer_options(const SegmentationJob& job, SampleType type, int64_
   const PageInfo& info = job.reader.info(0);
   const int64_t pages = copies * std::ssize(job.pages);
   WriterOptions o{.pages = pages, .height = info.height, .width = info.width, .type = type};
-  if (pages == job.reader.pages()) o.metadata = job.reader.metadata();
+  if (copies == 1 && pages == job.reader.pages()) o.metadata = job.reader.metadata();
   o.metadata.pixel_size = job.reader.metadata().pixel_size;
   o.metadata.axes.channels = 1;
   return o;

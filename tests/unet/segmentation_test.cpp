@@ -191,6 +191,23 @@ TEST_CASE("segmentation: chosen pages are those of the whole, under their number
   }
 }
 
+TEST_CASE("segmentation: as many result pages as input pages need not be the same slices and frames") {
+  ImageMetadata metadata;
+  metadata.axes = {.channels = 1, .slices = 2, .frames = 3};
+  Scene scene(metadata, 6);
+  scene.model.info.network.classes = 3;
+  scene.model.network = Network(scene.model.network.device(), scene.model.info.network, 1);
+  SegmentationOptions options;
+  options.pages = {0, 3};
+  scene.segment({Output::probability, Output::instances}, options);
+  const ImageReader probability(scene.folder / "cells_probability.tif");
+  REQUIRE(probability.pages() == 6);  // a page a class
+  CHECK(probability.metadata().axes.frames == 1);
+  options.pages = {};
+  scene.segment({Output::instances}, options);
+  CHECK(ImageReader(scene.folder / "cells_instances.tif").metadata().axes.frames == 3);
+}
+
 TEST_CASE("segmentation: overlays outline the instances that are kept") {
   const Scene scene({}, 1);
   const auto coloured = [&](int64_t min_area_px) {
