@@ -127,24 +127,8 @@ Size shown_size(Size size) {
   return {shorten(size.height), shorten(size.width)};
 }
 
-Image reduced(const Image& image) {
-  const Size from{image.height, image.width}, to = shown_size(from);
-  if (to == from) return image;
-  const auto read = [&](const Rect& part) { return crop(image, part); };
-  return rescaled(read, from, to)({0, 0, to.height, to.width});
-}
-
-LabelMap reduced(const LabelMap& labels) {
-  const Size to = shown_size({labels.height, labels.width});
-  LabelMap small(to.height, to.width);
-  for (int64_t y = 0; y < to.height; ++y) {
-    for (int64_t x = 0; x < to.width; ++x) {
-      small.at(y, x) =
-          labels.at((2 * y + 1) * labels.height / (2 * to.height), (2 * x + 1) * labels.width / (2 * to.width));
-    }
-  }
-  return small;
-}
+Image reduced(const Image& image) { return rescaled(image, shown_size({image.height, image.width})); }
+LabelMap reduced(const LabelMap& labels) { return rescaled(labels, shown_size({labels.height, labels.width})); }
 
 Image crop(const Image& image, const Rect& part) { return crop_grid(image, part); }
 LabelMap crop(const LabelMap& labels, const Rect& part) { return crop_grid(labels, part); }

@@ -129,7 +129,7 @@ std::string elastic_section(const FigureSubject& subject) {
     top = std::max(top, each.longest);
     kinds.push_back(std::move(each));
   }
-  const auto times = std::clamp(static_cast<int64_t>(static_cast<float>(side) / 9 / top), int64_t{1}, int64_t{10});
+  const auto times = static_cast<int64_t>(std::clamp(static_cast<float>(side) / 9 / top, 1.0F, 10.0F));
   Gallery tiles{
       .title = "Elastic deformation",
       .explanation = concat("One tile (sample ", sample,
@@ -156,7 +156,7 @@ std::string elastic_section(const FigureSubject& subject) {
                               .alternative = concat("the tile and a grid under the deformation ", name),
                               .overlay = encode_png(grid_overlay(each.field))});
     fields.pictures.push_back({.caption = concat(name, ": up to ", number(static_cast<double>(each.longest)), " px."),
-                               .png = to_png(heat_picture(reduced(lengths(each.field)), std::max(top, 1e-6F))),
+                               .png = to_png(heat_picture(reduced(lengths(each.field)), top)),
                                .alternative = concat("displacements of ", name),
                                .drawing = each.longest > 0 ? arrow_drawing(each.field, times) : "",
                                .bar = ColourBar{.top = static_cast<double>(top), .unit = "px"}});

@@ -45,7 +45,8 @@ Picture heat_picture(const Image& values, float top) {
   Picture picture(values.height, values.width, 3);
   for (int64_t y = 0; y < values.height; ++y) {
     for (int64_t x = 0; x < values.width; ++x) {
-      const float t = std::clamp(values.at(y, x) / top, 0.0F, 1.0F) * static_cast<float>(kHeat.size() - 1);
+      const float t =
+          std::clamp(top > 0 ? values.at(y, x) / top : 0.0F, 0.0F, 1.0F) * static_cast<float>(kHeat.size() - 1);
       const auto low = std::min(static_cast<size_t>(t), kHeat.size() - 2);
       const float f = t - static_cast<float>(low);
       for (size_t c = 0; c < 3; ++c) {

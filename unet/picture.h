@@ -10,7 +10,8 @@ using Picture = Grid<uint8_t>;  // RGB
 /// The first channel (or the first three as RGB) of an image, `black` to `white` as 0 to 255.
 Picture gray_picture(const Image& image, float black = 0, float white = 1);
 
-/// Values from 0 to `top` from dark blue over green to yellow ("viridis"-like), for weight maps and probabilities.
+/// Values from 0 to `top` from dark blue over green to yellow ("viridis"-like), for weight maps and probabilities; all
+/// is dark blue where `top` is 0.
 Picture heat_picture(const Image& values, float top);
 
 /// The colours of heat_picture() from 0 to the top, from left to right, as a CSS gradient.

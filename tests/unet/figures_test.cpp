@@ -188,7 +188,12 @@ TEST_CASE("figures: a page without objects, and nothing random") {
     std::fill(page.instances.data.begin(), page.instances.data.end(), 0);
     std::fill(page.classes.data.begin(), page.classes.data.end(), 0);
   }
-  example.config.augmentation = {.rotation = false, .shift = 0, .elastic = ElasticKind::none, .gray = false};
+  example.config.augmentation = {.rotation = false,
+                                 .shift = 0,
+                                 .elastic = ElasticKind::none,
+                                 .elastic_sigma = 0,
+                                 .simard_alpha = 0,
+                                 .gray = false};
   const std::string html = example.render();
   check_complete(html);
   CHECK(contains(html, "nothing has to be carved"));
