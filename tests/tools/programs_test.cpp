@@ -112,12 +112,14 @@ TEST_CASE("programs: stopped by a signal and resumed, training ends with the sam
 
   const pid_t child = fork();
   if (child == 0) {
-    const std::string command = "cd '" + place.path("") + "' && exec " UNET_PROGRAMS "/unet_train " +
+    const std::string command = "cd '" + place.path("") +
+                                "' && exec env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT " UNET_PROGRAMS "/unet_train " +
                                 Workplace::kTraining + "parts --steps 400 --quiet";
     execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
     _exit(127);
   }
   while (!fs::exists(place.path("parts/checkpoints/ckpt-0000000005.safetensors"))) usleep(1000);
+  CHECK(test::read_text(concat("/proc/", child, "/comm")) == "unet_train\n");  // what ps, top and killall call it
   kill(child, SIGTERM);
   int status = 0;
   waitpid(child, &status, 0);
