@@ -23,7 +23,7 @@ TEST_CASE("a captured graph does its work when replayed, every time, on the same
   state.begin_capture();
   state.upload(data, input.data(), 64 * sizeof(float));
   launch(device.context(), add, {.grid = 1, .block = 64}, data, 2.0F);
-  emulated::state_of(device.context()).clear(data, 32 * sizeof(float));
+  state.clear(data, 32 * sizeof(float));
   launch(device.context(), add, {.grid = 1, .block = 64}, data, 10.0F);
   CHECK_THROWS_AS(state.synchronize(), ConfigError);
   CHECK_THROWS_AS(state.begin_capture(), ConfigError);
