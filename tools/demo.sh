@@ -2,8 +2,14 @@
 # From nothing to a segmented image: installs what is missing, builds, makes data, trains for about two minutes, segments
 # an image larger than any tile, and scores the result.
 # Usage: demo.sh [FOLDER]   results go to FOLDER (default: run-demo; what an earlier demo left there is replaced)
+#   UNET_DEMO_TIME  time to train for [140s]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+if [[ ${1:-} == -* ]]; then
+  sed -n '2,5s/^# //p' tools/demo.sh
+  [[ $1 == -h || $1 == --help ]] && exit
+  exit 2
+fi
 folder=${1:-run-demo}
 train_time=${UNET_DEMO_TIME:-140s}  # of training
 

@@ -81,9 +81,10 @@ void add_options(CLI::App& app, InferOptions& options) {
   app.add_option("--pages", options.pages, "Segment these pages only, such as 0-4,10; counted over all files [all]")
       ->type_name("LIST")
       ->group("Files");
-  app.add_option("--output", options.output,
-                 "Result file for one input and one kind of result; otherwise a folder for NAME_probability.tif, "
-                 "NAME_classes.tif, NAME_instances.tif, NAME_overlay.png, NAME_objects.csv and NAME_rois.zip")
+  app.add_option(
+         "--output", options.output,
+         "Result file with its extension, for one input and one kind of result; or a folder for NAME_probability.tif, "
+         "NAME_classes.tif, NAME_instances.tif, NAME_overlay.png, NAME_objects.csv and NAME_rois.zip")
       ->required()
       ->type_name("PATH")
       ->group("Files");
@@ -254,9 +255,15 @@ std::vector<Job> list_jobs(const InferOptions& options) {
 /// Names the result files of each job and makes their folder. Throws ConfigError where two jobs would write the same
 /// file.
 void name_results(std::vector<Job>& jobs, const InferOptions& options, const std::vector<Output>& outputs) {
-  const bool is_folder = options.output.ends_with('/') || fs::is_directory(options.output);
+  const fs::path output = options.output;
+  const bool is_folder = !output.has_extension() || fs::is_directory(output);
   if (jobs.size() == 1 && outputs.size() == 1 && !is_folder) {
-    jobs[0].results = {options.output};
+    const fs::path extension = output_path("", jobs[0].input, outputs[0]).extension();
+    if (output.extension() != extension && !(extension == ".tif" && output.extension() == ".tiff")) {
+      throw ConfigError(concat("--output: expected a name that ends in ", extension.string(), ", which ",
+                               name_of(outputs[0]), " is written as, or a folder, got ", options.output));
+    }
+    jobs[0].results = {output};
     return;
   }
   std::map<fs::path, fs::path> taken;  // result -> input

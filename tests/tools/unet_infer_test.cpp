@@ -53,6 +53,21 @@ TEST_CASE("programs: pages held back are segmented and scored alone") {
   CHECK(place.run("unet_infer", infer + "--pages 4 --output some").code == 2);
 }
 
+TEST_CASE("programs: a result's name says what it is, or is a folder") {
+  const Workplace place;
+  REQUIRE(place.train("run").code == 0);
+  const std::string infer = "--model run/model.safetensors --input images/page0.png ";
+  const Result wrong = place.run("unet_infer", infer + "--output result.png");
+  CHECK(wrong.code == 2);
+  CHECK(contains(wrong.error, "expected a name that ends in .tif, which probability is written as"));
+  CHECK_FALSE(fs::exists(place.path("result.png")));
+  CHECK(place.run("unet_infer", infer + "--write overlay --output result.tif").code == 2);
+  CHECK(place.run("unet_infer", infer + "--write overlay --output result.png").code == 0);
+  CHECK(place.run("unet_infer", infer + "--output result.tiff").code == 0);
+  CHECK(place.run("unet_infer", infer + "--output result").code == 0);
+  CHECK(fs::exists(place.path("result/page0_probability.tif")));
+}
+
 TEST_CASE("programs: instances are made as the model says, unless an option says otherwise") {
   const Workplace place;
   REQUIRE(place
