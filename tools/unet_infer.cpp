@@ -255,15 +255,15 @@ std::vector<Job> list_jobs(const InferOptions& options) {
 /// Names the result files of each job and makes their folder. Throws ConfigError where two jobs would write the same
 /// file.
 void name_results(std::vector<Job>& jobs, const InferOptions& options, const std::vector<Output>& outputs) {
-  const fs::path output = options.output;
-  const bool is_folder = !output.has_extension() || fs::is_directory(output);
+  const fs::path target = options.output;
+  const bool is_folder = !target.has_extension() || fs::is_directory(target);
   if (jobs.size() == 1 && outputs.size() == 1 && !is_folder) {
     const fs::path extension = output_path("", jobs[0].input, outputs[0]).extension();
-    if (output.extension() != extension && !(extension == ".tif" && output.extension() == ".tiff")) {
+    if (target.extension() != extension && !(extension == ".tif" && target.extension() == ".tiff")) {
       throw ConfigError(concat("--output: expected a name that ends in ", extension.string(), ", which ",
                                name_of(outputs[0]), " is written as, or a folder, got ", options.output));
     }
-    jobs[0].results = {output};
+    jobs[0].results = {target};
     return;
   }
   std::map<fs::path, fs::path> taken;  // result -> input
