@@ -109,12 +109,13 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
   arena.trim();  // what the file before needed for its tiles counts as free
   const size_t others = resident_bytes() + cache_bytes + kReserveBytes;
   const size_t whole_page = whole_page_bytes(options.outputs, reader.info(0));
-  if (total <= others) {
+  const bool tiles_on_host = model.network.device()->uses_host_memory();
+  if (tiles_on_host && total <= others) {
     throw OutOfMemory(concat(input.string(), ": the program, the model and reading take ", bytes_text(others), " of ",
                              bytes_text(total), ", which leaves nothing for tiles; raise --max-memory"),
                       others, total);
   }
-  const size_t free = total - others;
+  const size_t free = total > others ? total - others : 0;
   if (whole_page > free) {
     throw OutOfMemory(concat(input.string(), ": instances, objects, rois and overlay hold a whole page in memory, ",
                              bytes_text(whole_page), " with ", bytes_text(free),
@@ -123,7 +124,7 @@ void segment_file(const Model& model, const fs::path& input, const std::vector<f
   }
   const size_t left = free - whole_page;
   inference.max_memory_bytes = left / 2;  // the other half: convolution scratch and packed filters
-  if (model.network.device()->uses_host_memory()) {
+  if (tiles_on_host) {
     arena.set_limit(arena.bytes_in_use() + left);
   } else {
     const size_t available = model.network.device()->available_bytes();

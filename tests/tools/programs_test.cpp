@@ -204,7 +204,8 @@ TEST_CASE("programs: errors have their exit code and name what is wrong") {
   test::write_text(place.path("model.safetensors"), "no model");
   refused("unet_infer", infer + "--model model.safetensors", 7, "model.safetensors");
   refused("unet_infer", infer + "--model missing.safetensors", 4, "missing.safetensors");
-  refused("unet_infer", "--model model.safetensors --input images/page0.png --output labels/../images/page0.png", 2,
+  refused("unet_infer",
+          "--model model.safetensors --write overlay --input images/page0.png --output labels/../images/page0.png", 2,
           "would be replaced");
   refused("unet_infer", infer + "--model model.safetensors --write colours", 2, "colours");
   refused("unet_infer", infer + "--model model.safetensors --tile some", 2, "--tile");

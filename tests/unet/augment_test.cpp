@@ -409,8 +409,7 @@ TrainingSet touching_objects(const TrainingConfig& config) {
     const int64_t y0 = random.below(180), x0 = random.below(200), height = 4 + random.below(30),
                   width = 4 + random.below(30);
     for (int64_t y = y0; y < std::min<int64_t>(200, y0 + height); ++y) {
-      for (int64_t x = x0; x < std::min<int64_t>(220, x0 + width); ++x)
-        page.instances.at(y, x) = id % 5 == 0 ? -1 : id;
+      for (int64_t x = x0; x < std::min<int64_t>(220, x0 + width); ++x) page.instances.at(y, x) = id % 5 == 0 ? -1 : id;
     }
   }
   page.classes = page.instances;
