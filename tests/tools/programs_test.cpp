@@ -143,8 +143,8 @@ TEST_CASE("programs: waiting threads spin briefly, unless the user decides other
     CHECK(work.read("version.txt").starts_with("unet "));
     return work.read("shown.txt");
   };
-  CHECK(shown("").find("GOMP_SPINCOUNT = '100'") != std::string::npos);
-  CHECK(shown("OMP_WAIT_POLICY=active").find("GOMP_SPINCOUNT = '100'") == std::string::npos);
+  CHECK(shown("").find("GOMP_SPINCOUNT = '1000'") != std::string::npos);
+  CHECK(shown("OMP_WAIT_POLICY=active").find("GOMP_SPINCOUNT = '1000'") == std::string::npos);
   CHECK(shown("GOMP_SPINCOUNT=77").find("GOMP_SPINCOUNT = '77'") != std::string::npos);
 }
 
