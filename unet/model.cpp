@@ -21,6 +21,20 @@ InstanceOptions instance_options(const nlohmann::json& json) {
           .regrow = json.at("regrow").get<bool>()};
 }
 
+/// Throws ConfigError for a number that unet_train would not have written.
+void check_numbers(const ModelInfo& info) {
+  const auto require = [](const char* key, double value, double low, double high) {
+    if (!(value >= low && value <= high)) {
+      throw ConfigError(concat(key, ": expected ", low, " .. ", high, ", got ", value));
+    }
+  };
+  require("tile", static_cast<double>(info.tile), 1, 1 << 20);
+  require("scale", info.scale, 0.01, 100);
+  require("threshold", info.threshold, 0, 1);
+  require("instances.split", info.instances.split, 0, 1);
+  require("instances.min_area", static_cast<double>(info.instances.min_area_px), 0, 1e12);
+}
+
 }  // namespace
 
 bool ModelInfo::operator==(const ModelInfo& other) const { return to_metadata(*this) == to_metadata(other); }
@@ -83,6 +97,7 @@ ModelInfo model_info(const engine::Metadata& metadata) {
                        .depth_um = pixel.at(2).get<double>()};
     info.threshold = json.value("threshold", info.threshold);
     if (json.contains("instances")) info.instances = instance_options(json["instances"]);
+    check_numbers(info);
     return info;
   } catch (const nlohmann::json::exception& e) {
     throw CheckpointError(concat("model: the description in the metadata cannot be read: ", e.what()));

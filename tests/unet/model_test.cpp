@@ -73,6 +73,11 @@ TEST_CASE("model: a description that cannot be used is refused with the reason")
   refused([](nlohmann::json& json) { json["network"]["depth"] = "deep"; }, "cannot be read");
   refused([](nlohmann::json& json) { json["network"]["depth"] = 99; }, "cannot be used");
   refused([](nlohmann::json& json) { json["normalisation"] = "none"; }, "min_max");
+  refused([](nlohmann::json& json) { json["threshold"] = 1.5; }, "threshold: expected 0 .. 1, got 1.5");
+  refused([](nlohmann::json& json) { json["instances"]["split"] = -0.5; }, "instances.split: expected 0 .. 1");
+  refused([](nlohmann::json& json) { json["instances"]["min_area"] = -1; }, "instances.min_area: expected 0 ..");
+  refused([](nlohmann::json& json) { json["scale"] = 0; }, "scale: expected 0.01 .. 100, got 0");
+  refused([](nlohmann::json& json) { json["tile"] = 0; }, "tile: expected 1 ..");
   CHECK_THROWS_WITH(model_info({}), Catch::Contains("expected a model written by unet_train"));
 }
 
